@@ -1,0 +1,138 @@
+"""Drain streams: claim the lease, load, release, look once more; and wait for the streams that others hold."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from ingest.arrivals import Held, Lease
+from ingest.errors import LeaseLost, Retryable
+from ingest.loading import Parts, Run
+from ingest.naming import UNCLASSIFIED, Stream, stream_of
+from ingest.outcomes import Outcome, StreamHeld, StreamLost, Tally
+
+
+class Drain:
+    """One worker. The event, the timer and the command line all run the same."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def everything(self, deadline: datetime) -> Tally:
+        """Drain every stream that has anything to load, until `deadline`."""
+        self._parts.warehouse.prepare()
+        tally = Tally()
+        for stream in self._streams():
+            tally = self._drain(stream, deadline, tally)
+        return tally
+
+    def settled(self, deadline: datetime) -> Tally:
+        """Drain everything, and wait for streams that other workers hold: a crashed holder's lease runs out."""
+        tally = self.everything(deadline)
+        while tally.held and self._parts.clock.now() < deadline:
+            self._parts.clock.sleep(1.0)
+            waited = replace(tally, held=frozenset())
+            for stream in sorted(tally.held):
+                waited = self._drain(stream, deadline, waited)
+            tally = waited
+        return tally
+
+    def stream(self, stream: Stream, deadline: datetime) -> Tally:
+        """Drain one stream; leave at once if another worker holds it."""
+        self._parts.warehouse.prepare()
+        return self._drain(stream, deadline, Tally())
+
+    def of_blob(self, blob_name: str, deadline: datetime) -> Tally:
+        """Drain the stream a blob belongs to. The name is a hint: the listing decides what is there."""
+        stream = stream_of(blob_name)
+        if stream != UNCLASSIFIED and stream.dataset not in self._parts.limits.datasets:
+            return Tally()
+        return self.stream(stream, deadline)
+
+    def replay(self, blobs: Sequence[str] | None, deadline: datetime) -> Tally:
+        """Give rejected files (all, or those named) another try."""
+        self._parts.warehouse.prepare()
+        tally = Tally()
+        streams = {stream_of(record.blob_name) for record in self._parts.warehouse.rejected(1_000_000)}
+        for stream in sorted(streams | {UNCLASSIFIED}):
+            lease = self._claim(stream)
+            if isinstance(lease, Held):
+                tally = self._tell(StreamHeld(stream, lease.owner), tally)
+                continue
+            try:
+                self._parts.warehouse.reopen(lease, blobs)
+            finally:
+                self._parts.warehouse.release(lease)
+            tally = self._drain(stream, deadline, tally)
+        return tally
+
+    def _streams(self) -> Sequence[Stream]:
+        """Return the streams with anything to load: those that wait longest first, then those seen in the listing."""
+        found = dict.fromkeys(self._parts.warehouse.waiting())
+        for page in self._parts.landing.pages():
+            for blob in self._parts.warehouse.unsettled(page):
+                stream = stream_of(blob.name)
+                if stream == UNCLASSIFIED or stream.dataset in self._parts.limits.datasets:
+                    found.setdefault(stream)
+        return tuple(found)
+
+    def _claim(self, stream: Stream) -> Lease | Held:
+        """Ask for the lease under a name no other drain of this process uses."""
+        owner = f"{self._parts.owner}/{uuid.uuid4().hex[:8]}"
+        return self._parts.warehouse.claim(stream, owner, self._parts.clock.now(), self._parts.limits.lease)
+
+    def _tell(self, outcome: Outcome, tally: Tally) -> Tally:
+        self._parts.emit(outcome)
+        return tally.plus(outcome)
+
+    def _drain(self, stream: Stream, deadline: datetime, tally: Tally) -> Tally:
+        """Claim, load, release, and look once more: what came while the lease was held had its event turned away."""
+        while True:
+            claimed = self._claim(stream)
+            if isinstance(claimed, Held):
+                return self._tell(StreamHeld(stream, claimed.owner), tally)
+            run = Run(self._parts, claimed, deadline, tally)
+            try:
+                with self._renewing(claimed):
+                    run.to_the_end()
+            except LeaseLost:
+                return self._tell(StreamLost(stream), run.tally)
+            finally:
+                self._parts.warehouse.release(claimed)
+            tally = run.tally
+            if run.out_of_time or not self._came_meanwhile(stream):
+                return tally
+
+    def _came_meanwhile(self, stream: Stream) -> bool:
+        return any(
+            stream_of(blob.name) == stream
+            for page in self._parts.landing.pages()
+            for blob in self._parts.warehouse.unsettled([blob for blob in page if stream_of(blob.name) == stream])
+        )
+
+    @contextmanager
+    def _renewing(self, lease: Lease) -> Iterator[None]:
+        """Renew the lease at a third of its term. A lost lease is noticed at the commit, which is guarded."""
+        done = threading.Event()
+        term = self._parts.limits.lease
+
+        def renew() -> None:
+            while not done.wait(term.total_seconds() / 3):
+                try:
+                    self._parts.warehouse.renew(lease, self._parts.clock.now(), term)
+                except LeaseLost:
+                    return
+                except Retryable:
+                    continue
+
+        thread = threading.Thread(target=renew, name=f"renew {lease.stream}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

@@ -1,0 +1,93 @@
+"""The landing container in Azure Blob Storage, through one cached client."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, ContainerClient
+
+from ingest.arrivals import Blob
+from ingest.errors import BlobGone, BlobReplaced, IngestError, LandingUnavailable
+
+CHUNK = 4 * 1024 * 1024
+"""Bytes asked for at once; what a download holds in memory is a few of these."""
+PAGE = 5000
+"""Blobs listed at once, the most that Azure gives."""
+
+# The SDK writes every request's headers at INFO: floods at best, signatures at worst.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+
+
+class AzureLanding:
+    """The container Customer.io writes into."""
+
+    def __init__(self, container: ContainerClient, prefix: str) -> None:
+        self._container = container
+        self._prefix = prefix
+
+    def pages(self) -> Iterator[Sequence[Blob]]:
+        """List the blobs under the prefix, a page at a time."""
+        try:
+            listing = self._container.list_blobs(name_starts_with=self._prefix or None, results_per_page=PAGE)
+            for page in listing.by_page():
+                yield [self._blob(properties) for properties in page]
+        except AzureError as error:
+            raise self._translated(error) from error
+
+    def download(self, blob: Blob, path: Path) -> None:
+        """Copy the blob at the ETag it was listed with into a file, chunk by chunk."""
+        try:
+            stream = self._container.download_blob(
+                blob.name, etag=blob.etag, match_condition=MatchConditions.IfNotModified, max_concurrency=1
+            )
+            with path.open("wb") as file:
+                for chunk in stream.chunks():
+                    file.write(chunk)
+        except AzureError as error:
+            raise self._translated(error, blob) from error
+        if path.stat().st_size != blob.size:
+            raise LandingUnavailable(f"{blob.name!r} came with another length than listed.", hint="It is tried again.")
+
+    def check(self) -> None:
+        """Ask for one blob's name. Raises LandingUnavailable with what is in the way."""
+        try:
+            next(self._container.list_blobs(results_per_page=1).by_page(), None)
+        except AzureError as error:
+            raise self._translated(error) from error
+
+    def _blob(self, properties: BlobProperties) -> Blob:
+        return Blob(
+            container=self._container.container_name,
+            name=properties.name,
+            etag=properties.etag.strip('"'),
+            size=properties.size,
+            modified=properties.last_modified,
+        )
+
+    def _translated(self, error: AzureError, blob: Blob | None = None) -> IngestError:
+        """Tell terminal from retryable. Messages carry no URL: it may hold a signature."""
+        name = self._container.container_name
+        if blob is not None and isinstance(error, HttpResponseError):
+            if error.status_code == HTTPStatus.PRECONDITION_FAILED:
+                return BlobReplaced(f"{blob.name!r} was replaced since it was listed.")
+            if error.status_code == HTTPStatus.NOT_FOUND:
+                return BlobGone(
+                    f"{blob.name!r} was deleted before it was loaded.",
+                    hint="Have it exported again, and look for a lifecycle rule that deletes too early.",
+                )
+        if isinstance(error, ResourceNotFoundError):
+            return LandingUnavailable(
+                f"the container {name!r} does not exist.", hint="Create it, or set EXPORT_CONTAINER to the right name."
+            )
+        code = getattr(error, "error_code", None) or getattr(error, "status_code", None) or type(error).__name__
+        if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) == HTTPStatus.FORBIDDEN:
+            return LandingUnavailable(
+                f"the container {name!r} refuses us ({code}).",
+                hint="Give the identity the role Storage Blob Data Contributor on it, or mend EXPORT_STORAGE.",
+            )
+        return LandingUnavailable(f"the container {name!r} did not answer as it should ({code}).", hint="")

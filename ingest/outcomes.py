@@ -1,0 +1,145 @@
+"""What became of a batch, a file or a stream: values that the drain returns and telemetry emits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ingest.naming import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLoaded:
+    """Files committed together. `read` and `applied` count rows; `size` is in bytes, `seconds` from fetch to commit."""
+
+    stream: Stream
+    batch_id: str
+    files: int
+    late: tuple[str, ...]
+    read: int
+    applied: int
+    size: int
+    first_sequence: int
+    last_sequence: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileRejected:
+    """A file recorded as rejected; its blob stays."""
+
+    stream: Stream
+    blob_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDeferred:
+    """A file that failed for no known fault of its own and stays pending."""
+
+    stream: Stream
+    blob_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSuperseded:
+    """A file whose blob was replaced before it was loaded."""
+
+    stream: Stream
+    blob_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDrifted:
+    """Columns nobody declared were met; they are in the table now unless they were of the null type."""
+
+    stream: Stream
+    blob_name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Arrivals recorded as pending. `size` is in bytes."""
+
+    stream: Stream
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeld:
+    """The stream's lease is another worker's, who loads what this one came for."""
+
+    stream: Stream
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLost:
+    """The lease was lost in the middle; what was not committed was rolled back."""
+
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfTime:
+    """The invocation's time ran out; the rest waits for the next one."""
+
+    stream: Stream
+
+
+Outcome = (
+    BatchLoaded
+    | FileRejected
+    | FileDeferred
+    | FileSuperseded
+    | SchemaDrifted
+    | Discovered
+    | StreamHeld
+    | StreamLost
+    | OutOfTime
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The sum of outcomes; its size does not depend on their number."""
+
+    batches: int = 0
+    files: int = 0
+    late: int = 0
+    rejected: int = 0
+    deferred: int = 0
+    superseded: int = 0
+    read: int = 0
+    applied: int = 0
+    size: int = 0
+    held: frozenset[Stream] = field(default_factory=frozenset)
+    unfinished: frozenset[Stream] = field(default_factory=frozenset)
+
+    def plus(self, outcome: Outcome) -> Tally:
+        """Add one outcome."""
+        match outcome:
+            case BatchLoaded():
+                return replace(
+                    self,
+                    batches=self.batches + 1,
+                    files=self.files + outcome.files,
+                    late=self.late + len(outcome.late),
+                    read=self.read + outcome.read,
+                    applied=self.applied + outcome.applied,
+                    size=self.size + outcome.size,
+                )
+            case FileRejected():
+                return replace(self, rejected=self.rejected + 1)
+            case FileDeferred():
+                return replace(self, deferred=self.deferred + 1, unfinished=self.unfinished | {outcome.stream})
+            case FileSuperseded():
+                return replace(self, superseded=self.superseded + 1)
+            case StreamHeld():
+                return replace(self, held=self.held | {outcome.stream})
+            case StreamLost() | OutOfTime():
+                return replace(self, unfinished=self.unfinished | {outcome.stream})
+            case SchemaDrifted() | Discovered():
+                return self

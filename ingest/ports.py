@@ -1,0 +1,222 @@
+"""What the use cases need of the world: the landing container, the files' footers, the warehouse, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from ingest.arrivals import Arrival, Blob, Held, Lease, Oddity, Status
+from ingest.contract import Fit, Footer
+from ingest.datasets import Column, Dataset, Kind
+from ingest.errors import IngestError
+from ingest.naming import Stream
+from ingest.ordering import OrderKey
+from ingest.outcomes import Outcome
+
+Emit = Callable[[Outcome], None]
+
+
+class Clock(Protocol):
+    """The time, and waiting; injected so that tests need neither."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Landing(Protocol):
+    """The container Customer.io writes into. It is the truth about what has arrived."""
+
+    def pages(self) -> Iterator[Sequence[Blob]]:
+        """List the blobs under the prefix, a page at a time. Raises LandingUnavailable."""
+        ...
+
+    def download(self, blob: Blob, path: Path) -> None:
+        """Copy the blob at the ETag it was listed with into a file, in constant memory.
+
+        Raises BlobReplaced, BlobGone or LandingUnavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file whose footer is known; `path` is its local copy where the warehouse reads local files."""
+
+    arrival: Arrival
+    footer: Footer
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Unfetched:
+    """A file that could not be fetched."""
+
+    arrival: Arrival
+    error: IngestError
+
+
+class Fetch(AbstractContextManager["Fetch"], Protocol):
+    """A fetch under way. Leaving the context frees what it took from the disk."""
+
+    def result(self) -> Sequence[Fetched | Unfetched]:
+        """Wait for the files, in the order asked for."""
+        ...
+
+
+class Intake(Protocol):
+    """Brings near what the warehouse needs of a batch's files."""
+
+    def fetch(self, batch: Sequence[Arrival]) -> Fetch:
+        """Start fetching in the background."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileToLoad:
+    """A file that fits, ready for the warehouse."""
+
+    arrival: Arrival
+    fit: Fit
+    path: Path
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowCount:
+    """Rows of one file: how many it holds, and how many of them stand in the table after the commit."""
+
+    read: int
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What the checkpoint tables say of a stream. Sizes in bytes, instants in UTC."""
+
+    stream: Stream
+    arrived: int
+    loaded: int
+    pending: int
+    rejected: int
+    late: int
+    rows_applied: int
+    last_version: int | None
+    last_sequence: int | None
+    last_arrived_at: datetime | None
+    last_loaded_at: datetime | None
+    oldest_pending_at: datetime | None
+    lease_owner: str | None
+    lease_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The checkpoint tables, summed up. `as_of` is in the past where the warehouse is held by `holder`."""
+
+    as_of: datetime
+    streams: tuple[StreamFacts, ...]
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One row of the checkpoint table, for people."""
+
+    blob_name: str
+    etag: str
+    workspace_id: int | None
+    dataset: str | None
+    size: int
+    status: Status
+    arrived_at: datetime
+    attempts: int
+    error: str
+
+
+class Warehouse(Protocol):
+    """The tables, and the checkpoint beside them.
+
+    Every method raises WarehouseUnavailable (WarehouseBusy where somebody else holds it) when a later attempt may
+    succeed. Only the holder of a stream's lease writes about that stream: no unique key is needed to keep an arrival
+    from being recorded twice.
+    """
+
+    def prepare(self) -> None:
+        """Create the checkpoint tables where they are missing."""
+        ...
+
+    def unsettled(self, blobs: Sequence[Blob]) -> Sequence[Blob]:
+        """Return those of the blobs that the checkpoint does not know at their ETag."""
+        ...
+
+    def waiting(self) -> Sequence[Stream]:
+        """Return the streams with pending files, that with the oldest first."""
+        ...
+
+    def claim(self, stream: Stream, owner: str, now: datetime, term: timedelta) -> Lease | Held:
+        """Take the stream's lease if it is free or has expired, with the next generation."""
+        ...
+
+    def renew(self, lease: Lease, now: datetime, term: timedelta) -> None:
+        """Put the lease's end off. Raises LeaseLost."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; nothing happens if it was lost."""
+        ...
+
+    def record(self, lease: Lease, arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> Sequence[Blob]:
+        """Record those not known yet as pending, oddities as rejected, and what they replace as superseded.
+
+        Returns the blobs that were new. Raises LeaseLost.
+        """
+        ...
+
+    def pending(self, stream: Stream, after: OrderKey | None, limit: int) -> Sequence[Arrival]:
+        """Return the first pending files after a key, in ascending order."""
+        ...
+
+    def high_water(self, stream: Stream) -> OrderKey | None:
+        """Return the highest key among the files loaded so far."""
+        ...
+
+    def columns(self, dataset: Dataset) -> Mapping[str, Kind]:
+        """Return the columns of the dataset's table, created with what its declaration holds where it is missing."""
+        ...
+
+    def evolve(self, dataset: Dataset, added: Sequence[Column]) -> None:
+        """Add nullable columns to the dataset's table."""
+        ...
+
+    def load(self, lease: Lease, files: Sequence[FileToLoad], batch_id: str, now: datetime) -> Sequence[RowCount]:
+        """Commit the files' rows and their checkpoint rows in one transaction, guarded by the lease's generation.
+
+        Raises LeaseLost; BatchRefused when the data of some file of several does not load; a Rejection when that of
+        a single file does not. Whatever is raised, nothing was committed.
+        """
+        ...
+
+    def settle(self, lease: Lease, blob: Blob, status: Status, error: str) -> None:
+        """Record what became of a pending file that was not loaded, and that it was tried. Raises LeaseLost."""
+        ...
+
+    def reopen(self, lease: Lease, blobs: Sequence[str] | None) -> int:
+        """Make rejected files of the stream pending again (all, or those named). Raises LeaseLost."""
+        ...
+
+    def rejected(self, limit: int) -> Sequence[FileRecord]:
+        """Return rejected files, the newest first."""
+        ...
+
+    def facts(self, now: datetime) -> Facts:
+        """Sum the checkpoint tables up, even while somebody else holds the warehouse."""
+        ...

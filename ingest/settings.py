@@ -1,0 +1,195 @@
+"""The settings: app settings in Azure, `local.settings.json` on a laptop, read once into one frozen object."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from ingest.contract import Drift
+from ingest.datasets import DATASETS
+from ingest.errors import SettingsError
+
+AZURITE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+)
+"""What `UseDevelopmentStorage=true` stands for. The key is the emulator's, and public."""
+
+_SHARES = {"cifs", "smb3", "nfs", "nfs4", "fuse", "fuse.blobfuse2"}
+
+
+class TriggerSource(StrEnum):
+    """How the platform learns of new blobs."""
+
+    EVENT_GRID = "EventGrid"
+    SCAN = "LogsAndContainerScan"
+
+
+class Settings(BaseModel):
+    """Every setting the app reads. Field aliases are the names of the app settings."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    storage: Annotated[SecretStr | None, Field(alias="EXPORT_STORAGE")] = None
+    storage_uri: Annotated[str | None, Field(alias="EXPORT_STORAGE__blobServiceUri", pattern=r"^https?://\S+$")] = None
+    storage_client_id: Annotated[str | None, Field(alias="EXPORT_STORAGE__clientId")] = None
+    container: Annotated[str, Field(alias="EXPORT_CONTAINER", pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")] = "customerio"
+    prefix: Annotated[str, Field(alias="EXPORT_PREFIX")] = ""
+    trigger_source: Annotated[TriggerSource, Field(alias="BLOB_TRIGGER_SOURCE")] = TriggerSource.EVENT_GRID
+    sweep_schedule: Annotated[str, Field(alias="SWEEP_SCHEDULE")] = "0 */5 * * * *"
+    warehouse: Annotated[str, Field(alias="WAREHOUSE", pattern=r"^duckdb$")] = "duckdb"
+    warehouse_schema: Annotated[str, Field(alias="WAREHOUSE_SCHEMA", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = (
+        "customerio"
+    )
+    duckdb_path: Annotated[Path, Field(alias="DUCKDB_PATH")] = Path("customerio.duckdb")
+    duckdb_memory_limit: Annotated[str, Field(alias="DUCKDB_MEMORY_LIMIT", pattern=r"^[1-9][0-9]*(MB|GB)$")] = "256MB"
+    datasets: Annotated[frozenset[str], Field(alias="DATASETS")] = frozenset(DATASETS)
+    batch_max_files: Annotated[int, Field(alias="BATCH_MAX_FILES", ge=1, le=1000)] = 500
+    batch_max_bytes: Annotated[int, Field(alias="BATCH_MAX_BYTES", ge=1)] = 128 * 1024 * 1024
+    cadence_minutes: Annotated[int, Field(alias="CADENCE_MINUTES", ge=1, le=1440)] = 15
+    drift: Annotated[Drift, Field(alias="DRIFT")] = Drift.EVOLVE
+    time_budget_seconds: Annotated[int, Field(alias="TIME_BUDGET_SECONDS", ge=5, le=3600)] = 480
+
+    @field_validator("storage", "storage_uri", "storage_client_id", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        names = (
+            frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        )
+        if isinstance(names, frozenset) and (unknown := names - set(DATASETS)):
+            raise ValueError(f"no dataset is called {', '.join(sorted(unknown))}")
+        return names or frozenset(DATASETS)
+
+    @model_validator(mode="after")
+    def _some_storage(self, info: ValidationInfo) -> Settings:
+        if self.storage is None and self.storage_uri is None:
+            raise ValueError("EXPORT_STORAGE: neither it nor EXPORT_STORAGE__blobServiceUri is set")
+        return self
+
+    @property
+    def connection_string(self) -> str | None:
+        """The storage connection string, with the emulator's short form spelt out."""
+        text = self.storage.get_secret_value() if self.storage else None
+        return AZURITE if text is not None and text.strip().rstrip(";") == "UseDevelopmentStorage=true" else text
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, for the documents: its name, what it means and an example."""
+
+    name: str
+    meaning: str
+    example: str
+
+
+CATALOGUE: tuple[Setting, ...] = (
+    Setting("EXPORT_STORAGE", "connection string of the landing account", "UseDevelopmentStorage=true"),
+    Setting(
+        "EXPORT_STORAGE__blobServiceUri",
+        "address of the landing account's blob service, where a managed identity signs in instead",
+        "https://<account>.blob.core.windows.net",
+    ),
+    Setting("EXPORT_STORAGE__clientId", "client id of a user-assigned identity", "<client id>"),
+    Setting("EXPORT_CONTAINER", "the container Customer.io writes into", "customerio"),
+    Setting("EXPORT_PREFIX", 'what the blob names begin with: the "Blob Path" in Customer.io', "exports/"),
+    Setting("BLOB_TRIGGER_SOURCE", "`EventGrid`, or `LogsAndContainerScan` for polling", "EventGrid"),
+    Setting("SWEEP_SCHEDULE", "when the timer sweeps (NCRONTAB, six fields)", "0 */5 * * * *"),
+    Setting("WAREHOUSE", "`duckdb`", "duckdb"),
+    Setting("WAREHOUSE_SCHEMA", "the schema of all tables", "customerio"),
+    Setting("DUCKDB_PATH", "the database file; in Azure it has to lie on a mounted share", "customerio.duckdb"),
+    Setting("DUCKDB_MEMORY_LIMIT", "how much DuckDB itself may take", "256MB"),
+    Setting("DATASETS", "the datasets to take, with commas; empty takes all", "deliveries,metrics,people"),
+    Setting("BATCH_MAX_FILES", "files committed together at the most (1 to 1000)", "500"),
+    Setting("BATCH_MAX_BYTES", "parquet bytes committed together; a larger file goes alone", "134217728"),
+    Setting("CADENCE_MINUTES", "how often Customer.io exports", "15"),
+    Setting("DRIFT", "columns nobody declared: `evolve` adds them, `reject` refuses the file", "evolve"),
+    Setting("TIME_BUDGET_SECONDS", "how long one invocation works before it leaves the rest to the next", "480"),
+)
+
+
+def read_settings(environment: Mapping[str, str], local_file: Path | None = None) -> Settings:
+    """Read and check the settings; the environment goes before the file's `Values`.
+
+    Raises SettingsError naming each wrong setting, what is wrong with it and an example.
+    """
+    values: dict[str, Any] = {**_local_values(local_file), **environment}
+    try:
+        settings = Settings.model_validate({name: values[name] for name in _names() if name in values})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
+    in_azure = any(name in environment for name in ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"))
+    if in_azure and settings.warehouse == "duckdb" and not _on_share(settings.duckdb_path, _mounts()):
+        raise SettingsError(
+            f"DUCKDB_PATH: {settings.duckdb_path} is on the instance's own disk, which Azure throws away.",
+            hint="Mount an Azure Files share and put the file there, such as /mounts/warehouse/customerio.duckdb, "
+            "or set WAREHOUSE to a warehouse that lasts.",
+        )
+    return settings
+
+
+def environment_of_process() -> Mapping[str, str]:
+    """Return the process's environment. The only place that reads it."""
+    return dict(os.environ)
+
+
+def _names() -> list[str]:
+    return [str(field.alias) for field in Settings.model_fields.values()]
+
+
+def _local_values(local_file: Path | None) -> dict[str, str]:
+    if local_file is None or not local_file.is_file():
+        return {}
+    try:
+        values = json.loads(local_file.read_text(encoding="utf-8"))["Values"]
+        return {str(name): str(value) for name, value in values.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"{local_file} is not a settings file: {type(error).__name__}.",
+            hint="Start again from local.settings.json.example.",
+        ) from error
+
+
+def _explain(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else problem["msg"].removeprefix("Value error, ").split(":")[0]
+    message = problem["msg"].removeprefix("Value error, ").removeprefix(f"{name}: ")
+    example = next((setting.example for setting in CATALOGUE if setting.name == name), "")
+    return f"{name}: {message}. Example: {name}={example}"
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/mounts").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _on_share(path: Path, mounts: str) -> bool:
+    """Tell whether the innermost mount above a path is a network share, by the text of /proc/mounts."""
+    best = ("", "")
+    for line in mounts.splitlines():
+        parts = line.split()
+        if len(parts) > 2 and path.absolute().is_relative_to(parts[1]) and len(parts[1]) >= len(best[0]):
+            best = (parts[1], parts[2])
+    return best[1] in _SHARES

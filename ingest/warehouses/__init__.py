@@ -1,0 +1,28 @@
+"""The warehouses: one class each behind the port, chosen by name, imported when chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ingest.ports import Warehouse
+    from ingest.settings import Settings
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """Return the warehouse that the settings name."""
+    return _REGISTRY[settings.warehouse](settings)
+
+
+def _duckdb(settings: Settings) -> Warehouse:
+    from ingest.warehouses.duckdb import DuckDBWarehouse
+
+    return DuckDBWarehouse(
+        settings.duckdb_path,
+        settings.warehouse_schema,
+        patience=settings.time_budget_seconds,
+        memory_limit=settings.duckdb_memory_limit,
+    )
+
+
+_REGISTRY = {"duckdb": _duckdb}

@@ -1,0 +1,189 @@
+-- The checkpoint tables and what is asked of them. {schema} is the qualified schema; values are bound.
+
+-- name: create_schema
+CREATE SCHEMA IF NOT EXISTS {schema}
+
+-- name: create_files
+CREATE TABLE IF NOT EXISTS {schema}.ingest_files (
+    container VARCHAR NOT NULL,
+    blob_name VARCHAR NOT NULL,
+    etag VARCHAR NOT NULL,
+    workspace_id BIGINT,
+    dataset VARCHAR,
+    version BIGINT,
+    sequence BIGINT,
+    sequence_end BIGINT,
+    bytes BIGINT NOT NULL,
+    status VARCHAR NOT NULL,
+    late BOOLEAN NOT NULL,
+    rows_read BIGINT,
+    rows_applied BIGINT,
+    arrived_at TIMESTAMP NOT NULL,
+    loaded_at TIMESTAMP,
+    deleted_at TIMESTAMP,
+    attempts BIGINT NOT NULL,
+    error VARCHAR,
+    batch_id VARCHAR
+)
+
+-- name: create_streams
+CREATE TABLE IF NOT EXISTS {schema}.ingest_streams (
+    workspace_id BIGINT NOT NULL,
+    dataset VARCHAR NOT NULL,
+    generation BIGINT NOT NULL,
+    lease_owner VARCHAR,
+    lease_expires_at TIMESTAMP,
+    last_version BIGINT,
+    last_sequence BIGINT,
+    last_arrived_at TIMESTAMP,
+    last_loaded_at TIMESTAMP
+)
+
+-- name: unsettled
+SELECT listed.blob_name, listed.etag
+FROM listed
+ANTI JOIN {schema}.ingest_files AS known
+    ON known.container = listed.container AND known.blob_name = listed.blob_name AND known.etag = listed.etag
+
+-- name: waiting
+SELECT workspace_id, dataset
+FROM {schema}.ingest_files
+WHERE status = 'pending'
+GROUP BY ALL
+ORDER BY min(arrived_at), workspace_id, dataset
+
+-- name: stream
+SELECT generation, lease_owner, lease_expires_at
+FROM {schema}.ingest_streams
+WHERE workspace_id = $workspace_id AND dataset = $dataset
+
+-- name: open_stream
+INSERT INTO {schema}.ingest_streams (workspace_id, dataset, generation)
+VALUES ($workspace_id, $dataset, 0)
+
+-- name: claim
+UPDATE {schema}.ingest_streams
+SET generation = generation + 1, lease_owner = $owner, lease_expires_at = $expires_at
+WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation
+
+-- name: renew
+UPDATE {schema}.ingest_streams
+SET lease_expires_at = $expires_at
+WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
+
+-- name: release
+UPDATE {schema}.ingest_streams
+SET lease_owner = NULL, lease_expires_at = NULL
+WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
+
+-- name: guard
+UPDATE {schema}.ingest_streams
+SET last_arrived_at = greatest(last_arrived_at, $arrived_at)
+WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
+
+-- name: supersede
+UPDATE {schema}.ingest_files AS known
+SET status = 'superseded', error = 'replaced by a newer blob of the same name before it was loaded'
+FROM listed
+WHERE known.container = listed.container AND known.blob_name = listed.blob_name AND known.etag <> listed.etag
+    AND known.status IN ('pending', 'rejected')
+
+-- name: record
+INSERT INTO {schema}.ingest_files (
+    container, blob_name, etag, workspace_id, dataset, version, sequence, sequence_end, bytes, status, late,
+    arrived_at, attempts, error
+)
+SELECT
+    container, blob_name, etag, workspace_id, dataset, version, sequence, sequence_end, bytes, status, false,
+    arrived_at, 0, error
+FROM listed
+
+-- name: pending
+SELECT container, blob_name, etag, bytes, arrived_at, attempts
+FROM {schema}.ingest_files
+WHERE status = 'pending' AND workspace_id = $workspace_id AND dataset = $dataset
+    AND (
+        $version IS NULL
+        OR (version, sequence, coalesce(sequence_end, -1), blob_name) > ($version, $sequence, $sequence_end, $blob_name)
+    )
+ORDER BY version, sequence, coalesce(sequence_end, -1), blob_name
+LIMIT $limit
+
+-- name: high_water
+SELECT version, sequence, coalesce(sequence_end, -1), blob_name
+FROM {schema}.ingest_files
+WHERE workspace_id = $workspace_id AND dataset = $dataset AND loaded_at IS NOT NULL
+ORDER BY ALL DESC
+LIMIT 1
+
+-- name: settle
+UPDATE {schema}.ingest_files
+SET status = $status, error = $error, attempts = attempts + 1
+WHERE container = $container AND blob_name = $blob_name AND etag = $etag AND status = 'pending'
+
+-- name: reopen
+UPDATE {schema}.ingest_files
+SET status = 'pending', attempts = 0
+WHERE status = 'rejected' AND workspace_id = $workspace_id AND dataset = $dataset
+    AND ($blobs IS NULL OR list_contains($blobs, blob_name))
+
+-- name: forget_oddities
+DELETE FROM {schema}.ingest_files
+WHERE status = 'rejected' AND version IS NULL AND ($blobs IS NULL OR list_contains($blobs, blob_name))
+
+-- name: rejected
+SELECT blob_name, etag, workspace_id, dataset, bytes, status, arrived_at, attempts, error
+FROM {schema}.ingest_files
+WHERE status = 'rejected'
+ORDER BY arrived_at DESC, blob_name
+LIMIT $limit
+
+-- name: commit_files
+UPDATE {schema}.ingest_files AS known
+SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,
+    loaded_at = $now, attempts = known.attempts + 1, error = NULL, batch_id = $batch_id
+FROM done
+WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag
+    AND known.status = 'pending'
+
+-- name: commit_stream
+UPDATE {schema}.ingest_streams
+SET last_version = CASE WHEN $advances THEN $version ELSE last_version END,
+    last_sequence = CASE WHEN $advances THEN $sequence ELSE last_sequence END,
+    last_loaded_at = $now,
+    lease_expires_at = greatest(lease_expires_at, $expires_at)
+WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
+
+-- name: facts
+SELECT
+    coalesce(files.workspace_id, streams.workspace_id) AS workspace_id,
+    coalesce(files.dataset, streams.dataset) AS dataset,
+    coalesce(files.arrived, 0) AS arrived,
+    coalesce(files.loaded, 0) AS loaded,
+    coalesce(files.pending, 0) AS pending,
+    coalesce(files.rejected, 0) AS rejected,
+    coalesce(files.late, 0) AS late,
+    coalesce(files.rows_applied, 0) AS rows_applied,
+    streams.last_version,
+    streams.last_sequence,
+    streams.last_arrived_at,
+    streams.last_loaded_at,
+    files.oldest_pending_at,
+    streams.lease_owner,
+    streams.lease_expires_at
+FROM (
+    SELECT
+        coalesce(workspace_id, 0) AS workspace_id,
+        coalesce(dataset, 'unclassified') AS dataset,
+        count(*) AS arrived,
+        count(*) FILTER (loaded_at IS NOT NULL) AS loaded,
+        count(*) FILTER (status = 'pending') AS pending,
+        count(*) FILTER (status = 'rejected') AS rejected,
+        count(*) FILTER (late) AS late,
+        sum(rows_applied)::BIGINT AS rows_applied,
+        min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at
+    FROM {schema}.ingest_files
+    GROUP BY ALL
+) AS files
+FULL JOIN {schema}.ingest_streams AS streams USING (workspace_id, dataset)
+ORDER BY workspace_id, dataset

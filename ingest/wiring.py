@@ -1,0 +1,119 @@
+"""Put the parts together from the settings: the composition root of the functions and of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
+
+from ingest.clock import SystemClock
+from ingest.doctor import Finding, look
+from ingest.drain import Drain
+from ingest.errors import SettingsError
+from ingest.intake import LocalCopies
+from ingest.landing import CHUNK, AzureLanding
+from ingest.loading import Limits, Parts
+from ingest.outcomes import Outcome, Tally
+from ingest.ports import Emit, Warehouse
+from ingest.settings import Settings
+from ingest.status import Report, report
+from ingest.telemetry import log_outcome
+from ingest.warehouses import open_warehouse
+from ingest.warehouses.duckdb.owners import owner_of_this_process
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The parts, ready for use. Nothing was connected yet."""
+
+    settings: Settings
+    landing: AzureLanding
+    warehouse: Warehouse
+    clock: SystemClock
+    drain: Drain
+
+    def drain_blob(self, blob_name: str) -> Tally:
+        """Drain the stream of a blob that an event named."""
+        return self.drain.of_blob(blob_name, self._deadline())
+
+    def drain_everything(self) -> Tally:
+        """Drain all streams."""
+        return self.drain.everything(self._deadline())
+
+    def drain_until_settled(self) -> Tally:
+        """Drain all streams, and wait for those that others hold."""
+        return self.drain.settled(self._deadline())
+
+    def replay(self, blobs: Sequence[str] | None) -> Tally:
+        """Give rejected files another try."""
+        return self.drain.replay(blobs, self._deadline())
+
+    def status(self) -> Report:
+        """Sum up where every stream stands."""
+        return report(self.landing, self.warehouse, self.clock)
+
+    def _deadline(self) -> datetime:
+        return self.clock.now() + timedelta(seconds=self.settings.time_budget_seconds)
+
+
+def build(settings: Settings, emit: Emit = log_outcome) -> App:
+    """Put the parts together. Raises SettingsError where they do not fit together; connects to nothing."""
+    landing = AzureLanding(container_client(settings), settings.prefix)
+    warehouse = open_warehouse(settings)
+    clock = SystemClock()
+    parts = Parts(
+        landing=landing,
+        intake=LocalCopies(landing),
+        warehouse=warehouse,
+        clock=clock,
+        owner=owner_of_this_process(),
+        limits=Limits(
+            max_files=settings.batch_max_files,
+            max_bytes=settings.batch_max_bytes,
+            drift=settings.drift,
+            datasets=settings.datasets,
+        ),
+        emit=emit,
+    )
+    return App(settings, landing, warehouse, clock, Drain(parts))
+
+
+def container_client(settings: Settings) -> ContainerClient:
+    """Return the landing container's client, signed in by connection string or by identity."""
+    sizes: dict[str, Any] = {"max_single_get_size": CHUNK, "max_chunk_get_size": CHUNK}
+    if settings.connection_string is None:
+        credential = DefaultAzureCredential(managed_identity_client_id=settings.storage_client_id)
+        return ContainerClient(settings.storage_uri or "", settings.container, credential=credential, **sizes)
+    try:
+        return ContainerClient.from_connection_string(settings.connection_string, settings.container, **sizes)
+    except ValueError as error:
+        raise SettingsError(
+            "EXPORT_STORAGE: it is not a storage connection string.",
+            hint="Example: EXPORT_STORAGE=DefaultEndpointsProtocol=https;AccountName=<account>;AccountKey=<key>",
+        ) from error
+
+
+def both(*sinks: Emit) -> Emit:
+    """Return a sink that tells each of several."""
+
+    def emit(outcome: Outcome) -> None:
+        for sink in sinks:
+            sink(outcome)
+
+    return emit
+
+
+def examine(app: App) -> list[Finding]:
+    """Check settings, container and warehouse."""
+    settings = app.settings
+    storage = settings.storage_uri if settings.connection_string is None else "by connection string"
+    return [
+        Finding("settings", fine=True, text=f"complete; storage {storage}, warehouse {settings.warehouse}"),
+        look("container", f"{settings.container!r} can be listed", app.landing.check),
+        look("warehouse", "the checkpoint tables are there and can be written", app.warehouse.prepare),
+        look("status", "every stream's state can be read", lambda: app.warehouse.facts(app.clock.now())),
+    ]
