@@ -1,7 +1,8 @@
 """The name of an exported file as a value: parse and format are inverses.
 
 `[<folder>/]<stem>_v<version>_[chngs_]<workspace>_<sequence>[_<sequence2>].parquet`, as on Customer.io's page and in
-real exports. Sequences pass 2^53, so they are integers here and never floats or text; zero padding is kept for `format`.
+real exports. Sequences pass 2^53, so they are integers here and never floats or text; zero padding is
+kept for `format`.
 """
 
 from __future__ import annotations

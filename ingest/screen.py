@@ -141,7 +141,8 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
 def show_tally(console: Console, tally: Tally) -> None:
     """Show what a drain came to."""
     console.print(
-        f"{tally.files:,} files loaded in {tally.batches:,} batches ({tally.read:,} rows read, {tally.applied:,} applied), "
+        f"{tally.files:,} files loaded in {tally.batches:,} batches "
+        f"({tally.read:,} rows read, {tally.applied:,} applied), "
         f"{tally.late:,} late, {tally.rejected:,} rejected, {tally.superseded:,} superseded."
     )
     for stream in sorted(tally.held):

@@ -16,7 +16,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -83,7 +82,7 @@ class Settings(BaseModel):
         return names or frozenset(DATASETS)
 
     @model_validator(mode="after")
-    def _some_storage(self, info: ValidationInfo) -> Settings:
+    def _some_storage(self) -> Settings:
         if self.storage is None and self.storage_uri is None:
             raise ValueError("EXPORT_STORAGE: neither it nor EXPORT_STORAGE__blobServiceUri is set")
         return self
@@ -189,7 +188,7 @@ def _on_share(path: Path, mounts: str) -> bool:
     """Tell whether the innermost mount above a path is a network share, by the text of /proc/mounts."""
     best = ("", "")
     for line in mounts.splitlines():
-        parts = line.split()
-        if len(parts) > 2 and path.absolute().is_relative_to(parts[1]) and len(parts[1]) >= len(best[0]):
-            best = (parts[1], parts[2])
+        _, point, kind, *_ = line.split()
+        if path.absolute().is_relative_to(point) and len(point) >= len(best[0]):
+            best = (point, kind)
     return best[1] in _SHARES

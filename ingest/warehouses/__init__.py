@@ -15,7 +15,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
 
 
 def _duckdb(settings: Settings) -> Warehouse:
-    from ingest.warehouses.duckdb import DuckDBWarehouse
+    from ingest.warehouses.duckdb import DuckDBWarehouse  # noqa: PLC0415  (imported when chosen)
 
     return DuckDBWarehouse(
         settings.duckdb_path,

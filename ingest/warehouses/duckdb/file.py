@@ -42,8 +42,8 @@ def database_file(path: Path, *, memory_limit: str) -> DatabaseFile:
 class DatabaseFile:
     """Opens the file when the first thread needs it and closes it when none has for a moment.
 
-    A process that waits for the file keeps touching `<file>.waiting`. Who holds it sees that, lets nobody new in, closes
-    as soon as its threads are through with what they do, and stays away long enough for the other to get in.
+    A process that waits for the file keeps touching `<file>.waiting`. Who holds it sees that, lets nobody new in,
+    closes as soon as its threads are through with what they do, and stays away long enough for the other to get in.
     """
 
     def __init__(self, path: Path, memory_limit: str) -> None:
@@ -67,7 +67,7 @@ class DatabaseFile:
         Raises WarehouseBusy, naming the holder, when it does not come free; WarehouseUnavailable when the file cannot
         be opened at all. A `reader` gets in while this process holds the file even if another waits for it.
         """
-        root = self._enter(time.monotonic() + patience, reader)
+        root = self._enter(time.monotonic() + patience, reader=reader)
         cursor = root.cursor()
         try:
             yield cursor
@@ -87,7 +87,7 @@ class DatabaseFile:
             if self._inside == 0:
                 self._shut(checkpoint=True)
 
-    def _enter(self, deadline: float, reader: bool) -> duckdb.DuckDBPyConnection:
+    def _enter(self, deadline: float, *, reader: bool) -> duckdb.DuckDBPyConnection:
         with self._state:
             while True:
                 if self._root is not None and not self._broken and (reader or not self._wanted()):
@@ -179,7 +179,9 @@ class DatabaseFile:
                 "memory_limit": self._memory_limit,
                 "preserve_insertion_order": "false",
                 "temp_directory": str(Path(tempfile.gettempdir()) / f"ingest-duckdb-{os.getpid()}"),
-                "TimeZone": "UTC",
+                # Nothing is fetched at run time, and no time zone but UTC can come in by way of the icu extension.
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
             },
         )
         try:

@@ -80,6 +80,8 @@ def _expression(field: Field | None, column: Column) -> str:
             return f"decode({name})"
         case Reading.NESTED:
             return f"to_json({name})::VARCHAR"
+        case _ if column.kind is Kind.TIMESTAMP:
+            return f"make_timestamp(epoch_us({name}))"  # UTC whatever the session's zone
         case _:
             return f"CAST({name} AS {sql_type})"
 
@@ -118,7 +120,8 @@ def diagnose(
 def _count(cursor: duckdb.DuckDBPyConnection, path: Path, field: Field, column: Column) -> tuple[int, int]:
     """Count nulls and values that do not fit."""
     name = f"parquet.{quoted(field.name)}"
-    fits = f"TRY_CAST({name} AS {TYPES[column.kind]})" if field.reading is Reading.CAST else name
+    flat = field.reading is Reading.CAST and column.kind is not Kind.TIMESTAMP
+    fits = f"TRY_CAST({name} AS {TYPES[column.kind]})" if flat else _expression(field, column)
     row = cursor.execute(
         f"SELECT count(*) FILTER ({name} IS NULL), count(*) FILTER ({name} IS NOT NULL AND {fits} IS NULL) "
         f"FROM read_parquet({literal(str(path))}) AS parquet"
