@@ -34,7 +34,7 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column as the footer has it. `nulls` is None where the writer left no statistics."""
+    """One column as the footer has it. `nulls` and `bounds` are None where the writer left no statistics."""
 
     name: str
     kind: Kind | None
@@ -42,6 +42,8 @@ class Field:
     reading: Reading
     physical: str
     nulls: int | None = None
+    bounds: tuple[int, int] | tuple[str, str] | None = None
+    """No value lies outside them; instants are in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

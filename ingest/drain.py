@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ingest.arrivals import Held, Lease
-from ingest.errors import LeaseLost, Retryable
+from ingest.errors import LeaseLost, Retryable, WarehouseBusy
 from ingest.loading import Parts, Run
 from ingest.naming import UNCLASSIFIED, Stream, stream_of
 from ingest.outcomes import Outcome, StreamHeld, StreamLost, Tally
@@ -26,8 +26,16 @@ class Drain:
         """Drain every stream that has anything to load, until `deadline`."""
         self._parts.warehouse.prepare()
         tally = Tally()
+        trouble: Retryable | None = None
         for stream in self._streams():
-            tally = self._drain(stream, deadline, tally)
+            try:
+                tally = self._drain(stream, deadline, tally)
+            except WarehouseBusy:
+                raise
+            except Retryable as error:  # one stream's trouble does not hold up the others
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
         return tally
 
     def settled(self, deadline: datetime) -> Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from ingest.contract import Field, Footer, Reading
 from ingest.datasets import Kind
 from ingest.errors import FileUnreadable
 
+_LONG = 200
+"""Bytes per value from which on a column's values are not held against its statistics: it would cost too much."""
+
 
 def read_footer(path: Path) -> Footer:
     """Read the footer of a local file. Raises FileUnreadable if there is none."""
@@ -20,8 +24,8 @@ def read_footer(path: Path) -> Footer:
     try:
         with pq.ParquetFile(path) as file:
             metadata, schema = file.metadata, file.schema_arrow
-            nulls = _null_counts(metadata)
-            fields = tuple(_field(field, nulls.get(field.name)) for field in schema)
+            chunks = _chunks(metadata)
+            fields = tuple(_field(field, chunks.get(field.name, ())) for field in schema)
             return Footer(metadata.num_rows, fields)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileUnreadable(
@@ -30,25 +34,54 @@ def read_footer(path: Path) -> Footer:
         ) from error
 
 
-def _null_counts(metadata: pq.FileMetaData) -> dict[str, int]:
-    """Add up the null counts of flat columns; a column any chunk of which lacks statistics is left out."""
-    totals: dict[str, int] = {}
-    unknown: set[str] = set()
+def _chunks(metadata: pq.FileMetaData) -> dict[str, list[pq.ColumnChunkMetaData]]:
+    """Return the chunks of each column, row group by row group; parts of nested columns under their whole paths."""
+    chunks: dict[str, list[pq.ColumnChunkMetaData]] = {}
     for group_number in range(metadata.num_row_groups):
         group = metadata.row_group(group_number)
         for number in range(group.num_columns):
             chunk = group.column(number)
-            statistics = chunk.statistics
-            if "." in chunk.path_in_schema or statistics is None or statistics.null_count is None:
-                unknown.add(chunk.path_in_schema)
-            else:
-                totals[chunk.path_in_schema] = totals.get(chunk.path_in_schema, 0) + statistics.null_count
-    return {name: count for name, count in totals.items() if name not in unknown}
+            chunks.setdefault(chunk.path_in_schema, []).append(chunk)
+    return chunks
 
 
-def _field(field: pa.Field[Any], nulls: int | None) -> Field:
+def _field(field: pa.Field[Any], chunks: Sequence[pq.ColumnChunkMetaData]) -> Field:
     kind, reading = _classify(field.type)
-    return Field(name=field.name, kind=kind, reading=reading, physical=str(field.type), nulls=nulls)
+    statistics = [chunk.statistics for chunk in chunks]
+    nulls = None
+    if statistics and all(each is not None and each.null_count is not None for each in statistics):
+        nulls = sum(each.null_count or 0 for each in statistics if each is not None)
+    bounds = _bounds(field.type, kind, reading, chunks) if nulls is not None else None
+    return Field(name=field.name, kind=kind, reading=reading, physical=str(field.type), nulls=nulls, bounds=bounds)
+
+
+def _bounds(
+    found: pa.DataType, kind: Kind | None, reading: Reading, chunks: Sequence[pq.ColumnChunkMetaData]
+) -> tuple[int, int] | tuple[str, str] | None:
+    """Return bounds that every value of a flat integer, instant or short text column keeps."""
+    sized = sum(chunk.total_uncompressed_size for chunk in chunks) / max(1, sum(chunk.num_values for chunk in chunks))
+    filled: list[Any] = [chunk.statistics for chunk in chunks if _filled(chunk)]
+    if reading is not Reading.CAST or sized > _LONG or not filled or not all(each.has_min_max for each in filled):
+        return None
+    lowest, highest = min(each.min_raw for each in filled), max(each.max_raw for each in filled)
+    if kind is Kind.INTEGER and found != pa.uint64() and isinstance(lowest, int):
+        return lowest, highest
+    if isinstance(found, pa.TimestampType) and isinstance(lowest, int):
+        return _micros(lowest, found.unit), _micros(highest, found.unit)
+    if kind is Kind.STRING and isinstance(lowest, bytes):
+        try:
+            return lowest.decode(), highest.decode()
+        except UnicodeDecodeError:
+            return None  # cut short within a character
+    return None
+
+
+def _filled(chunk: pq.ColumnChunkMetaData) -> bool:
+    return chunk.statistics is not None and (chunk.statistics.null_count or 0) < chunk.num_values
+
+
+def _micros(value: int, unit: str) -> int:
+    return value // 1000 if unit == "ns" else value * {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
 
 
 def _classify(found: pa.DataType) -> tuple[Kind | None, Reading]:

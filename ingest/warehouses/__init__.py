@@ -22,6 +22,7 @@ def _duckdb(settings: Settings) -> Warehouse:
         settings.warehouse_schema,
         patience=settings.time_budget_seconds,
         memory_limit=settings.duckdb_memory_limit,
+        verify=settings.verify_statistics,
     )
 
 

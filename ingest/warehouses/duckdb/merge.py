@@ -10,6 +10,7 @@ import pyarrow as pa
 from ingest.datasets import LINEAGE, Column, Dataset
 from ingest.errors import BatchRefused
 from ingest.ports import FileToLoad, RowCount
+from ingest.warehouses.duckdb.integrity import stated_bounds
 from ingest.warehouses.duckdb.reading import quoted, source
 
 # A row is stored again under its own blob's name only when the blob was replaced: then the newer bytes win the tie.
@@ -33,6 +34,8 @@ def merge(
     columns: Sequence[Column],
     files: Sequence[FileToLoad],
     now_utc: object,
+    *,
+    verify: bool,
 ) -> list[RowCount]:
     """Delete the stored rows that the batch beats and insert its rows, but for those that something newer beats.
 
@@ -41,6 +44,8 @@ def merge(
     damaged bytes or values that do not fit.
     """
     _register(cursor, files)
+    if verify and not stated_bounds(cursor, files):
+        raise BatchRefused("values lie outside the bounds that a footer states.")
     keys = [column for column in columns if column.name in (*dataset.key, dataset.recency)]
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE batch_keys AS {source(files, keys)}")
     _find_beaten_in_batch(cursor, dataset)

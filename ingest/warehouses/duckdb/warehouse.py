@@ -14,16 +14,17 @@ import pyarrow as pa
 
 from ingest.arrivals import Arrival, Blob, Held, Lease, Oddity, Status
 from ingest.datasets import DATASETS, LINEAGE, Column, Dataset, Kind
-from ingest.errors import BatchRefused, LeaseLost, WarehouseBusy, WarehouseUnavailable
+from ingest.errors import BatchRefused, IngestError, LeaseLost, WarehouseBusy, WarehouseUnavailable
 from ingest.naming import UNCLASSIFIED, Stream, parse
 from ingest.ordering import OrderKey, order_key
 from ingest.ports import Facts, FileRecord, FileToLoad, RowCount
 from ingest.warehouses import queries
 from ingest.warehouses.duckdb import rows, snapshot
 from ingest.warehouses.duckdb.file import ALIAS, database_file
+from ingest.warehouses.duckdb.integrity import diagnose, is_about_the_data
 from ingest.warehouses.duckdb.merge import merge
 from ingest.warehouses.duckdb.owners import gone
-from ingest.warehouses.duckdb.reading import KINDS, TYPES, UNREADABLE, diagnose, quoted
+from ingest.warehouses.duckdb.reading import KINDS, TYPES, quoted
 from ingest.warehouses.duckdb.rows import aware, naive, stream_facts
 from ingest.warehouses.duckdb.turns import claiming, loading
 
@@ -37,12 +38,15 @@ class DuckDBWarehouse:
     `patience` is how long, in seconds, a call waits for the file while another process holds it.
     """
 
-    def __init__(self, path: Path, schema: str, *, patience: float, memory_limit: str = "256MB") -> None:
+    def __init__(
+        self, path: Path, schema: str, *, patience: float, memory_limit: str = "256MB", verify: bool = True
+    ) -> None:
         self._file = database_file(path, memory_limit=memory_limit)
         self._path = path.resolve()
         self._schema = f"{ALIAS}.{quoted(schema)}"
         self._schema_name = schema
         self._patience = patience
+        self._verify = verify
         self._sql = queries.load(__package__, schema=self._schema)
         self._prepared = False
         self._snapshot_due = datetime.min.replace(tzinfo=UTC)
@@ -198,17 +202,33 @@ class DuckDBWarehouse:
             columns = [Column(name, kind) for name, kind in self._columns(cursor, dataset).items()]
             try:
                 with self._transaction(cursor, lease):
-                    counts = merge(cursor, self._table(dataset), dataset, columns, files, naive(now))
+                    table = self._table(dataset)
+                    counts = merge(cursor, table, dataset, columns, files, naive(now), verify=self._verify)
                     self._check_off(cursor, lease, files, counts, batch_id, now)
-            except UNREADABLE as error:
-                if len(files) > 1:
-                    raise BatchRefused(f"{len(files)} files do not load together ({type(error).__name__}).") from error
-                self._after_failure(cursor)
-                raise diagnose(cursor, files[0], dataset, columns) from error
-            except duckdb.OutOfMemoryException as error:
-                raise BatchRefused("the batch needs more memory than DuckDB may take.") from error
+            except (BatchRefused, duckdb.Error) as error:
+                raise self._blame(cursor, dataset, columns, files, error) from error
             self._publish(now)
         return counts
+
+    def _blame(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        dataset: Dataset,
+        columns: Sequence[Column],
+        files: Sequence[FileToLoad],
+        error: Exception,
+    ) -> IngestError:
+        """Say what a failed load means: a file's fault, some file's of several, or the surroundings'."""
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return BatchRefused("the batch needs more memory than DuckDB may take.", hint="Raise DUCKDB_MEMORY_LIMIT.")
+        if isinstance(error, duckdb.Error) and not is_about_the_data(error):
+            return WarehouseUnavailable(
+                f"DuckDB failed with {type(error).__name__} on {self._path}.", hint=_brief(error)
+            )
+        if len(files) > 1:
+            return BatchRefused(f"{len(files)} files do not load together ({type(error).__name__}).")
+        found = diagnose(cursor, files[0], dataset, columns)
+        return found or BatchRefused(f"the file does not load ({type(error).__name__}), nobody knows why.")
 
     def _check_off(
         self,
@@ -323,6 +343,11 @@ def _registered(cursor: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -
         yield
     finally:
         cursor.unregister(name)
+
+
+def _brief(error: duckdb.Error) -> str:
+    """Return the first line of an error that is about the surroundings, not about rows."""
+    return str(error).splitlines()[0]
 
 
 def _declaration(column: Column) -> str:
