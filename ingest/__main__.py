@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -40,7 +41,7 @@ def sweep() -> None:
     """Do what the timer does: drain every stream, leaving those that other workers hold."""
     with screen.progress(_err) as emit:
         tally = _build(emit).drain_everything()
-    _conclude(tally)
+    _conclude(replace(tally, held=frozenset()))
 
 
 @app.command()

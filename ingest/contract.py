@@ -9,7 +9,9 @@ from enum import StrEnum
 from ingest.datasets import LINEAGE, Column, Dataset, Kind
 from ingest.errors import ContractBroken
 
-_RESERVED = {column.name for column in LINEAGE}
+_RESERVED = {column.name for column in LINEAGE} | {"", "rowid", "file_row_number"}
+_RESERVED_PREFIX = "_ingest_"
+"""The ingestor's own names, and those that a warehouse gives a meaning of its own."""
 _SEE = "Nothing of the file was loaded; its blob is kept."
 
 
@@ -97,8 +99,8 @@ def check(footer: Footer, dataset: Dataset, table: Mapping[str, Kind], drift: Dr
             added.append(Column(column.name, column.kind))
     known = {name.lower(): name for name in table}
     for folded, field in by_name.items():
-        if folded in _RESERVED:
-            raise _broken(field.name, "no column of this name, it is the ingestor's own", field.physical)
+        if folded in _RESERVED or folded.startswith(_RESERVED_PREFIX):
+            raise _broken(field.name, "no column of this name, it has a meaning of its own here", field.physical)
         if folded in known:
             name = known[folded]
             _fits(Column(name, table[name]), field, footer.rows)

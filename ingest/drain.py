@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ingest.arrivals import Held, Lease
 from ingest.errors import LeaseLost, Retryable, WarehouseBusy
@@ -38,11 +38,12 @@ class Drain:
             raise trouble
         return tally
 
-    def settled(self, deadline: datetime) -> Tally:
-        """Drain everything, and wait for streams that other workers hold: a crashed holder's lease runs out."""
+    def settled(self, deadline: datetime, patience: timedelta) -> Tally:
+        """Drain everything, then wait for streams that other workers hold: a crashed holder's lease runs out."""
         tally = self.everything(deadline)
-        while tally.held and self._parts.clock.now() < deadline:
-            self._parts.clock.sleep(1.0)
+        give_up = min(deadline, self._parts.clock.now() + patience)
+        while tally.held and self._parts.clock.now() < give_up:
+            self._parts.clock.sleep(0.5)
             waited = replace(tally, held=frozenset())
             for stream in sorted(tally.held):
                 waited = self._drain(stream, deadline, waited)
@@ -65,8 +66,7 @@ class Drain:
         """Give rejected files (all, or those named) another try."""
         self._parts.warehouse.prepare()
         tally = Tally()
-        streams = {stream_of(record.blob_name) for record in self._parts.warehouse.rejected(1_000_000)}
-        for stream in sorted(streams | {UNCLASSIFIED}):
+        for stream in (UNCLASSIFIED, *self._parts.warehouse.with_rejected()):
             lease = self._claim(stream)
             if isinstance(lease, Held):
                 tally = self._tell(StreamHeld(stream, lease.owner), tally)
@@ -80,11 +80,12 @@ class Drain:
 
     def _streams(self) -> Sequence[Stream]:
         """Return the streams with anything to load: those that wait longest first, then those seen in the listing."""
-        found = dict.fromkeys(self._parts.warehouse.waiting())
+        taken = self._parts.limits.datasets
+        found = dict.fromkeys(stream for stream in self._parts.warehouse.waiting() if stream.dataset in taken)
         for page in self._parts.landing.pages():
             for blob in self._parts.warehouse.unsettled(page):
                 stream = stream_of(blob.name)
-                if stream == UNCLASSIFIED or stream.dataset in self._parts.limits.datasets:
+                if stream == UNCLASSIFIED or stream.dataset in taken:
                     found.setdefault(stream)
         return tuple(found)
 

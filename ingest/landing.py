@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, ContainerClient
+from azure.core.pipeline import PipelineResponse
+from azure.storage.blob import ContainerClient
 
 from ingest.arrivals import Blob
 from ingest.errors import BlobGone, BlobReplaced, IngestError, LandingUnavailable
@@ -31,11 +35,22 @@ class AzureLanding:
         self._prefix = prefix
 
     def pages(self) -> Iterator[Sequence[Blob]]:
-        """List the blobs under the prefix, a page at a time."""
+        """List the blobs under the prefix, a page at a time.
+
+        The SDK's full listing spends a fifth of a millisecond on each blob, which is a second per page; its listing of
+        names asks for the same answer, so the answer is read here.
+        """
+        answers: list[bytes] = []
+
+        def keep(response: PipelineResponse[Any, Any]) -> None:
+            answers[:] = [response.http_response.body()]
+
         try:
-            listing = self._container.list_blobs(name_starts_with=self._prefix or None, results_per_page=PAGE)
-            for page in listing.by_page():
-                yield [self._blob(properties) for properties in page]
+            listing = self._container.list_blob_names(
+                name_starts_with=self._prefix or None, results_per_page=PAGE, raw_response_hook=keep
+            )
+            for names in listing.by_page():
+                yield self._blobs(list(names), answers.pop())
         except AzureError as error:
             raise self._translated(error) from error
 
@@ -60,14 +75,19 @@ class AzureLanding:
         except AzureError as error:
             raise self._translated(error) from error
 
-    def _blob(self, properties: BlobProperties) -> Blob:
-        return Blob(
-            container=self._container.container_name,
-            name=properties.name,
-            etag=properties.etag.strip('"'),
-            size=properties.size,
-            modified=properties.last_modified,
-        )
+    def _blobs(self, names: Sequence[str], answer: bytes) -> list[Blob]:
+        """Put the names of a page together with the properties in its answer."""
+        found = ET.fromstring(answer.decode("utf-8-sig")).iter("Blob")  # noqa: S314  (our own account's answer)
+        return [
+            Blob(
+                container=self._container.container_name,
+                name=name,
+                etag=(element.findtext("Properties/Etag") or "").strip('"'),
+                size=int(element.findtext("Properties/Content-Length") or 0),
+                modified=parsedate_to_datetime(element.findtext("Properties/Last-Modified") or ""),
+            )
+            for name, element in zip(names, found, strict=True)
+        ]
 
     def _translated(self, error: AzureError, blob: Blob | None = None) -> IngestError:
         """Tell terminal from retryable. Messages carry no URL: it may hold a signature."""

@@ -123,7 +123,7 @@ class Run:
         started = self._parts.clock.now()
         results = fetch.result()
         failures = [result for result in results if isinstance(result, Unfetched)]
-        if len(failures) == len(batch) and all(isinstance(failure.error, Retryable) for failure in failures):
+        if 1 < len(failures) == len(batch) and all(isinstance(failure.error, Retryable) for failure in failures):
             raise failures[0].error
         for failure in failures:
             self._give_up(failure.arrival, failure.error)
@@ -142,12 +142,12 @@ class Run:
         for file in fetched:
             try:
                 fit = check(file.footer, dataset, table, self._parts.limits.drift)
+                if fit.added:
+                    self._parts.warehouse.evolve(dataset, fit.added)
+                    table |= {column.name: column.kind for column in fit.added}
             except Rejection as error:
                 self._give_up(file.arrival, error)
                 continue
-            if fit.added:
-                self._parts.warehouse.evolve(dataset, fit.added)
-                table |= {column.name: column.kind for column in fit.added}
             if fit.unknown:
                 self._tell(SchemaDrifted(self._lease.stream, file.arrival.blob.name, fit.unknown))
             files.append(FileToLoad(file.arrival, fit, file.path, is_late(file.arrival.name, high_water)))

@@ -64,10 +64,10 @@ def _bounds(
     if reading is not Reading.CAST or sized > _LONG or not filled or not all(each.has_min_max for each in filled):
         return None
     lowest, highest = min(each.min_raw for each in filled), max(each.max_raw for each in filled)
-    if kind is Kind.INTEGER and found != pa.uint64() and isinstance(lowest, int):
+    if kind is Kind.INTEGER and not pa.types.is_unsigned_integer(found) and isinstance(lowest, int):
         return lowest, highest
     if isinstance(found, pa.TimestampType) and isinstance(lowest, int):
-        return _micros(lowest, found.unit), _micros(highest, found.unit)
+        return _micros(lowest, found.unit), -_micros(-highest, found.unit)
     if kind is Kind.STRING and isinstance(lowest, bytes):
         try:
             return lowest.decode(), highest.decode()
@@ -81,6 +81,7 @@ def _filled(chunk: pq.ColumnChunkMetaData) -> bool:
 
 
 def _micros(value: int, unit: str) -> int:
+    """Return a time in whole microseconds, rounded down."""
     return value // 1000 if unit == "ns" else value * {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
 
 

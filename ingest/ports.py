@@ -162,6 +162,10 @@ class Warehouse(Protocol):
         """Return the streams with pending files, that with the oldest first."""
         ...
 
+    def with_rejected(self) -> Sequence[Stream]:
+        """Return the streams with rejected files."""
+        ...
+
     def claim(self, stream: Stream, owner: str, now: datetime, term: timedelta) -> Lease | Held:
         """Take the stream's lease if it is free or has expired, with the next generation."""
         ...
@@ -194,7 +198,7 @@ class Warehouse(Protocol):
         ...
 
     def evolve(self, dataset: Dataset, added: Sequence[Column]) -> None:
-        """Add nullable columns to the dataset's table."""
+        """Add nullable columns to the dataset's table. Raises ContractBroken for one that cannot be added."""
         ...
 
     def load(self, lease: Lease, files: Sequence[FileToLoad], batch_id: str, now: datetime) -> Sequence[RowCount]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ingest.doctor import Finding
@@ -32,11 +36,13 @@ from ingest.ports import Emit, FileRecord
 def progress(console: Console) -> Iterator[Emit]:
     """Show a bar per stream: files done of those found, rows and bytes."""
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn(finished_text=" "),
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files  {task.fields[rows]:>12,} rows  {task.fields[size]}"),
+        # It takes the width that the words leave: nothing that is said is cut at 80 columns.
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} files", justify="right"),
+        TextColumn("{task.fields[rows]:,} rows", justify="right"),
+        TextColumn("{task.fields[size]}", justify="right"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bars:
@@ -78,7 +84,7 @@ class _Bars:
 
     def _task(self, stream: Stream) -> TaskID:
         if stream not in self._tasks:
-            self._tasks[stream] = self._bars.add_task(str(stream), total=0, rows=0, size="")
+            self._tasks[stream] = self._bars.add_task(str(stream), total=0, rows=0, size="0 MB")
         return self._tasks[stream]
 
     def _grow(self, stream: Stream, files: int) -> None:
@@ -94,41 +100,49 @@ class _Bars:
 
 
 def show_status(console: Console, status: dict[str, Any]) -> None:
-    """Show the status document as a table."""
-    table = Table(title=f"as of {status['as_of']}", title_justify="left")
-    for name in ("workspace", "dataset"):
-        table.add_column(name)
-    for name in ("arrived", "loaded", "pending", "rejected", "late", "rows", "last sequence", "lag"):
-        table.add_column(name, justify="right")
-    for stream in status["streams"]:
-        table.add_row(
-            str(stream["workspace_id"] or ""),
-            escape(stream["dataset"]),
-            f"{stream['arrived']:,}",
-            f"{stream['loaded']:,}",
-            _loud(stream["pending"], "yellow"),
-            _loud(stream["rejected"], "red"),
-            f"{stream['late']:,}",
-            f"{stream['rows_applied']:,}",
-            str(stream["last_sequence"] if stream["last_sequence"] is not None else ""),
-            _duration(stream["lag_seconds"]),
-        )
-    console.print(table)
+    """Show the status document: one table on a wide terminal, two on a narrow one."""
+    streams = status["streams"]
+    workspaces = {stream["workspace_id"] for stream in streams if stream["workspace_id"]}
+    which = f"workspace {workspaces.pop()}, " if len(workspaces) == 1 else ""
+    named = _NAMED[1:] if which else _NAMED
+    console.print(f"{which}as of {_moment(status['as_of'])}")
+    if console.width >= _WIDE:
+        _print_streams(console, streams, (*named, *_COUNTS, *_PLACES))
+    elif streams:
+        _print_streams(console, streams, (*named, *_COUNTS))
+        _print_streams(console, streams, (*named, *_PLACES))
+    if not streams:
+        console.print("Nothing has arrived yet.")
     if status["trouble"]:
         console.print(f"[yellow]{escape(status['trouble'])}[/]")
 
 
-def show_rejected(console: Console, records: Sequence[FileRecord]) -> None:
-    """Show rejected files with their reasons."""
+def _print_streams(console: Console, streams: Sequence[dict[str, Any]], columns: Sequence[_Column]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for column in columns:
+        table.add_column(column.heading, justify=column.justify, no_wrap=True)
+    for stream in streams:
+        table.add_row(*(column.text(stream) for column in columns))
+    console.print(table)
+
+
+def show_rejected(console: Console, records: Sequence[FileRecord], *, of: int = 0) -> None:
+    """Show rejected files with their reasons; `of` is how many there are where not all are shown."""
     if not records:
         console.print("No file is rejected.")
+        return
     for record in records:
+        console.print(f"[red]{escape(record.blob_name)}[/]", highlight=False)
         console.print(
-            f"[red]{escape(record.blob_name)}[/] ({record.size:,} bytes, {record.arrived_at:%Y-%m-%d %H:%M} UTC)"
+            Padding(
+                f"{escape(record.error)}\n[dim]{record.size:,} bytes, arrived {record.arrived_at:%Y-%m-%d %H:%M} UTC[/]",
+                (0, 0, 0, 2),
+            ),
+            highlight=False,
         )
-        console.print(f"  {escape(record.error)}")
-    if records:
-        console.print("After a fix: python -m ingest replay [BLOB ...]")
+    if of > len(records):
+        console.print(f"These are the newest {len(records):,} of {of:,}.")
+    console.print("After a fix: python -m ingest replay [BLOB ...]", markup=False, highlight=False)
 
 
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:
@@ -160,11 +174,52 @@ def show_error(console: Console, error: IngestError) -> None:
         console.print(escape(error.hint), highlight=False)
 
 
-def _loud(count: int, colour: str) -> str:
-    return f"[{colour}]{count:,}[/]" if count else "0"
+def _moment(instant: str | None) -> str:
+    return "" if instant is None else f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the status tables: a number of files or rows, or words."""
+
+    heading: str
+    text: Callable[[dict[str, Any]], str]
+    justify: Literal["left", "right"] = "right"
+
+
+def _number(heading: str, name: str, colour: str = "") -> _Column:
+    def text(stream: dict[str, Any]) -> str:
+        count: int = stream[name]
+        return f"[{colour}]{count:,}[/]" if count and colour else f"{count:,}"
+
+    return _Column(heading, text)
+
+
+def _sequence(stream: dict[str, Any]) -> str:
+    return "" if stream["last_sequence"] is None else f"v{stream['last_version']} {stream['last_sequence']}"
+
+
+_NAMED = (
+    _Column("workspace", lambda stream: str(stream["workspace_id"] or "")),
+    _Column("dataset", lambda stream: escape(stream["dataset"]), "left"),
+)
+_COUNTS = (
+    _number("arrived", "arrived"),
+    _number("loaded", "loaded"),
+    _number("pending", "pending", "yellow"),
+    _number("rejected", "rejected", "red"),
+    _number("late", "late"),
+    _number("rows", "rows_applied"),
+)
+_PLACES = (
+    _Column("last sequence", _sequence),
+    _Column("last load", lambda stream: _moment(stream["last_loaded_at"])),
+    _Column("lag", lambda stream: _duration(stream["lag_seconds"])),
+)
+_WIDE = 150

@@ -57,7 +57,7 @@ class Settings(BaseModel):
     warehouse_schema: Annotated[str, Field(alias="WAREHOUSE_SCHEMA", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = (
         "customerio"
     )
-    duckdb_path: Annotated[Path, Field(alias="DUCKDB_PATH")] = Path("customerio.duckdb")
+    duckdb_path: Annotated[Path, Field(alias="DUCKDB_PATH")] = Path("warehouse.duckdb")
     duckdb_memory_limit: Annotated[str, Field(alias="DUCKDB_MEMORY_LIMIT", pattern=r"^[1-9][0-9]*(MB|GB)$")] = "256MB"
     datasets: Annotated[frozenset[str], Field(alias="DATASETS")] = frozenset(DATASETS)
     batch_max_files: Annotated[int, Field(alias="BATCH_MAX_FILES", ge=1, le=1000)] = 500
@@ -118,7 +118,7 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("SWEEP_SCHEDULE", "when the timer sweeps (NCRONTAB, six fields)", "0 */5 * * * *"),
     Setting("WAREHOUSE", "`duckdb`", "duckdb"),
     Setting("WAREHOUSE_SCHEMA", "the schema of all tables", "customerio"),
-    Setting("DUCKDB_PATH", "the database file; in Azure it has to lie on a mounted share", "customerio.duckdb"),
+    Setting("DUCKDB_PATH", "the database file; in Azure it has to lie on a mounted share", "warehouse.duckdb"),
     Setting("DUCKDB_MEMORY_LIMIT", "how much DuckDB itself may take", "256MB"),
     Setting("DATASETS", "the datasets to take, with commas; empty takes all", "deliveries,metrics,people"),
     Setting("BATCH_MAX_FILES", "files committed together at the most (1 to 1000)", "500"),
@@ -144,7 +144,7 @@ def read_settings(environment: Mapping[str, str], local_file: Path | None = None
     if in_azure and settings.warehouse == "duckdb" and not _on_share(settings.duckdb_path, _mounts()):
         raise SettingsError(
             f"DUCKDB_PATH: {settings.duckdb_path} is on the instance's own disk, which Azure throws away.",
-            hint="Mount an Azure Files share and put the file there, such as /mounts/warehouse/customerio.duckdb, "
+            hint="Mount an Azure Files share and put the file there, such as /mounts/share/warehouse.duckdb, "
             "or set WAREHOUSE to a warehouse that lasts.",
         )
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.identity import DefaultAzureCredential
@@ -24,6 +24,8 @@ from ingest.status import Report, report
 from ingest.telemetry import log_outcome
 from ingest.warehouses import open_warehouse
 from ingest.warehouses.duckdb.owners import owner_of_this_process
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,13 @@ class App:
         return self.drain.everything(self._deadline())
 
     def drain_until_settled(self) -> Tally:
-        """Drain all streams, and wait for those that others hold."""
-        return self.drain.settled(self._deadline())
+        """Drain all streams however long it takes, and wait for those that others hold within the time budget."""
+        patience = timedelta(seconds=self.settings.time_budget_seconds)
+        return self.drain.settled(_NEVER, patience)
 
     def replay(self, blobs: Sequence[str] | None) -> Tally:
         """Give rejected files another try."""
-        return self.drain.replay(blobs, self._deadline())
+        return self.drain.replay(blobs, _NEVER)
 
     def status(self) -> Report:
         """Sum up where every stream stands."""

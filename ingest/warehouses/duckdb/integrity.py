@@ -17,6 +17,9 @@ from ingest.warehouses.duckdb.reading import PATH, TYPES, by_shape, expression, 
 
 _ENVIRONMENT = re.compile(r"no space left|disk quota|could not write|max_temp_directory_size", re.IGNORECASE)
 
+_Word = tuple[int | None, tuple[int, int] | tuple[str, str] | None]
+"""How many nulls a column has, and the bounds of its values."""
+
 
 def is_about_the_data(error: duckdb.Error) -> bool:
     """Tell a file's fault from the surroundings': found by damaging files at random and filling the disk."""
@@ -25,16 +28,19 @@ def is_about_the_data(error: duckdb.Error) -> bool:
     return _ENVIRONMENT.search(str(error)) is None
 
 
-def stated_bounds(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad]) -> bool:
+def keep_their_word(
+    cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad], dataset: Dataset, *, verify: bool
+) -> bool:
     """Tell whether every file's values keep the bounds and null counts that its own footer states.
 
-    DuckDB takes damaged pages for good where they still decode: this catches about half of such damage.
+    DuckDB takes damaged pages for good where they still decode: this catches about half of such damage. In required
+    columns whose nulls the footer does not state they are counted in any case; without `verify` nothing else is.
     """
-    return all(_bounds_kept(cursor, group) for group in by_shape(files))
+    return all(_kept(cursor, group, dataset, verify=verify) for group in by_shape(files))
 
 
 def diagnose(
-    cursor: duckdb.DuckDBPyConnection, file: FileToLoad, dataset: Dataset, columns: Sequence[Column]
+    cursor: duckdb.DuckDBPyConnection, file: FileToLoad, dataset: Dataset, columns: Sequence[Column], *, verify: bool
 ) -> Rejection | None:
     """Find out why one file does not load. The answer holds names, types and counts, never values.
 
@@ -66,7 +72,7 @@ def diagnose(
                 "not fit.",
                 hint="Nothing of the file was loaded; its blob is kept.",
             )
-    if not _bounds_kept(cursor, [file]):
+    if not keep_their_word(cursor, [file], dataset, verify=verify):
         return FileUnreadable(
             "values lie outside the bounds that the file's own footer states: it is damaged behind its footer.",
             hint="Have it exported again; the blob is kept. If every file says so, its writer's statistics are wrong: "
@@ -75,24 +81,34 @@ def diagnose(
     return None
 
 
-def _bounds_kept(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad]) -> bool:
-    fields = [field for field in files[0].fit.fields.values() if _bounded(field, files)]
-    if not fields:
+def _kept(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad], dataset: Dataset, *, verify: bool) -> bool:
+    words = [_words(file, dataset, verify=verify) for file in files]
+    names = sorted({name for word in words for name in word})
+    if not names:
         return True
-    measures = [measure for field in fields for measure in _measures(field)]
+    fields = files[0].fit.fields
+    measures = ", ".join(measure for name in names for measure in _measures(fields[name]))
     rows = cursor.execute(
-        f"SELECT batch_files.file_no, {', '.join(measures)} FROM {scan(files)} "
-        f"JOIN batch_files ON batch_files.path = parquet.{PATH} GROUP BY ALL"
+        f"SELECT parquet.{PATH}, {measures} FROM {scan(files)} GROUP BY ALL",
     ).fetchall()
-    by_path = dict(cursor.execute("SELECT file_no, path FROM batch_files").fetchall())
-    measured = {by_path[row[0]]: row[1:] for row in rows}
-    return all(_keeps(file, [field.name for field in fields], measured.get(str(file.path))) for file in files)
-
-
-def _bounded(field: Field, files: Sequence[FileToLoad]) -> bool:
-    return any(
-        other.bounds is not None for file in files for other in file.fit.fields.values() if other.name == field.name
+    measured = {row[0]: row[1:] for row in rows}
+    return all(
+        file.fit.rows == 0 if (row := measured.get(str(file.path))) is None else _matches(word, names, row)
+        for file, word in zip(files, words, strict=True)
     )
+
+
+def _words(file: FileToLoad, dataset: Dataset, *, verify: bool) -> dict[str, _Word]:
+    """Return what is to be held against the values, by column."""
+    words: dict[str, _Word] = {}
+    for name, field in file.fit.fields.items():
+        declared = dataset.lookup.get(name)
+        unstated = field.nulls is None and declared is not None and declared.required
+        if unstated:
+            words[name] = (0, None)
+        elif verify and field.bounds is not None:
+            words[name] = (field.nulls, field.bounds)
+    return words
 
 
 def _measures(field: Field) -> tuple[str, str, str]:
@@ -101,20 +117,13 @@ def _measures(field: Field) -> tuple[str, str, str]:
     return f"min({value})", f"max({value})", f"count(*) - count({name})"
 
 
-def _keeps(file: FileToLoad, names: Sequence[str], measured: Sequence[Any] | None) -> bool:
-    if measured is None:
-        return file.fit.rows == 0
-    fields = {field.name: field for field in file.fit.fields.values()}
+def _matches(word: dict[str, _Word], names: Sequence[str], row: Sequence[Any]) -> bool:
     for number, name in enumerate(names):
-        lowest, highest, nulls = measured[3 * number : 3 * number + 3]
-        field = fields[name]
-        if field.nulls is not None and nulls != field.nulls:
+        lowest, highest, nulls = row[3 * number : 3 * number + 3]
+        stated_nulls, bounds = word.get(name, (None, None))
+        if stated_nulls is not None and nulls != stated_nulls:
             return False
-        if (
-            field.bounds is not None
-            and lowest is not None
-            and not field.bounds[0] <= lowest <= highest <= field.bounds[1]
-        ):
+        if bounds is not None and lowest is not None and not bounds[0] <= lowest <= highest <= bounds[1]:
             return False
     return True
 

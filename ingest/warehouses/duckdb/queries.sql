@@ -52,6 +52,12 @@ WHERE status = 'pending'
 GROUP BY ALL
 ORDER BY min(arrived_at), workspace_id, dataset
 
+-- name: with_rejected
+SELECT DISTINCT workspace_id, dataset
+FROM {schema}.ingest_files
+WHERE status = 'rejected' AND version IS NOT NULL
+ORDER BY ALL
+
 -- name: stream
 SELECT generation, lease_owner, lease_expires_at
 FROM {schema}.ingest_streams
@@ -115,6 +121,11 @@ FROM {schema}.ingest_files
 WHERE workspace_id = $workspace_id AND dataset = $dataset AND loaded_at IS NOT NULL
 ORDER BY ALL DESC
 LIMIT 1
+
+-- name: loaded_files
+SELECT count(*)
+FROM {schema}.ingest_files
+WHERE dataset = $dataset AND loaded_at IS NOT NULL
 
 -- name: settle
 UPDATE {schema}.ingest_files

@@ -34,13 +34,13 @@ def literal(text: str) -> str:
 
 
 def source(files: Sequence[FileToLoad], columns: Sequence[Column], *more: str) -> str:
-    """Return a query over the files' rows: the columns as their table holds them, `file_no` and `row_no` (from 1).
+    """Return a query over the files' rows: the columns as their table holds them, `_ingest_file`, `_ingest_row` from 1.
 
     The temporary table `batch_files` is joined by path; `more` are further expressions, over it as a rule.
     """
     return "\nUNION ALL BY NAME\n".join(
         f"SELECT {_columns(group[0].fit.fields, columns)}, "
-        f"{', '.join(('batch_files.file_no', 'file_row_number + 1 AS row_no', *more))} "
+        f"{', '.join(('batch_files._ingest_file', 'file_row_number + 1 AS _ingest_row', *more))} "
         f"FROM {scan(group)} "
         f"JOIN batch_files ON batch_files.path = parquet.{PATH}"
         for group in by_shape(files)

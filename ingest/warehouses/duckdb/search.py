@@ -1,0 +1,92 @@
+"""Find the stored rows of a batch's keys, and say for each pair of rows which of the two wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import duckdb
+import pyarrow as pa
+
+from ingest.datasets import Dataset
+from ingest.warehouses.duckdb.known_keys import BloomFilter, Hashes
+from ingest.warehouses.duckdb.reading import quoted
+
+# A row is stored again under its own blob's name only when the blob was replaced: then the newer bytes win the tie.
+_STORED = "stored._version, stored._sequence, coalesce(stored._sequence_end, -1), stored._blob_name"
+_INCOMING = "batch_files.version, batch_files.sequence, coalesce(batch_files.sequence_end, -1), batch_files.blob_name"
+_AT_ONCE = 250_000
+
+
+def find_stored(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, known: BloomFilter | None) -> None:
+    """Fill `batch_stored` (row_id, _ingest_file, _ingest_row, incoming_wins) from `batch_keys` less `batch_beaten`.
+
+    With a filter of the table's keys, rows that are certainly new are not looked for, and the others first among the
+    rows born when they were. That they are as a rule found there is not relied on.
+    """
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE batch_stored "
+        "(row_id BIGINT, _ingest_file BIGINT, _ingest_row BIGINT, incoming_wins BOOLEAN)"
+    )
+    if not _any(cursor, table):
+        return
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE batch_sought AS "
+        "SELECT * FROM batch_keys ANTI JOIN batch_beaten USING (_ingest_file, _ingest_row)"
+    )
+    if known is not None:
+        _drop_certainly_new(cursor, dataset, known)
+        if dataset.born is not None:
+            _look_where_born(cursor, table, dataset, quoted(dataset.born))
+    if _any(cursor, "batch_sought"):
+        _look_up(cursor, table, dataset, "true", {})
+
+
+def key_hashes(cursor: duckdb.DuckDBPyConnection, relation: str, dataset: Dataset) -> Iterator[Hashes]:
+    """Yield the hashes of a relation's keys, some at a time. They mean nothing outside this process."""
+    cursor.execute(f"SELECT hash({_key(dataset)}) FROM {relation}")
+    for batch in cursor.to_arrow_reader(_AT_ONCE):
+        yield batch.column(0).to_numpy()
+
+
+def _drop_certainly_new(cursor: duckdb.DuckDBPyConnection, dataset: Dataset, known: BloomFilter) -> None:
+    maybe = [found[known.may_hold(found)] for found in key_hashes(cursor, "batch_sought", dataset)]
+    table = pa.table({"key_hash": pa.chunked_array(maybe, pa.uint64())})
+    cursor.register("batch_maybe", table)
+    cursor.execute(f"DELETE FROM batch_sought WHERE hash({_key(dataset)}) NOT IN (SELECT key_hash FROM batch_maybe)")
+    cursor.unregister("batch_maybe")
+
+
+def _look_where_born(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, born: str) -> None:
+    earliest, latest = cursor.execute(f"SELECT min({born}), max({born}) FROM batch_sought").fetchone() or (None, None)
+    if earliest is None:
+        return
+    span = {"earliest": earliest, "latest": latest}
+    _look_up(cursor, table, dataset, f"stored.{born} BETWEEN $earliest AND $latest", span)
+    cursor.execute(
+        "DELETE FROM batch_sought USING batch_stored WHERE batch_stored._ingest_file = batch_sought._ingest_file "
+        "AND batch_stored._ingest_row = batch_sought._ingest_row"
+    )
+
+
+def _look_up(
+    cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, condition: str, values: Mapping[str, object]
+) -> None:
+    recency = [quoted(dataset.recency)] if dataset.recency is not None else []
+    incoming = ", ".join([*(f"sought.{name}" for name in recency), _INCOMING])
+    stored = ", ".join([*(f"stored.{name}" for name in recency), _STORED])
+    same_key = " AND ".join(f"stored.{quoted(name)} = sought.{quoted(name)}" for name in dataset.key)
+    cursor.execute(
+        "INSERT INTO batch_stored "
+        f"SELECT stored.rowid, _ingest_file, _ingest_row, ({incoming}) >= ({stored}) "
+        f"FROM {table} AS stored JOIN batch_sought AS sought ON {same_key} JOIN batch_files USING (_ingest_file) "
+        f"WHERE {condition}",
+        dict(values),
+    )
+
+
+def _key(dataset: Dataset) -> str:
+    return ", ".join(quoted(name) for name in dataset.key)
+
+
+def _any(cursor: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    return cursor.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is not None
