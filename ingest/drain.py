@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ingest.arrivals import Held, Lease
 from ingest.errors import LeaseLost, Retryable, WarehouseBusy
 from ingest.loading import Parts, Run
-from ingest.naming import UNCLASSIFIED, Stream, stream_of
+from ingest.naming import UNCLASSIFIED, Stream, beginnings, stream_of
 from ingest.outcomes import Outcome, StreamHeld, StreamLost, Tally
 
 
@@ -27,9 +27,9 @@ class Drain:
         self._parts.warehouse.prepare()
         tally = Tally()
         trouble: Retryable | None = None
-        for stream in self._streams():
+        for stream, folders in self._streams().items():
             try:
-                tally = self._drain(stream, deadline, tally)
+                tally = self._drain(stream, deadline, tally, folders)
             except WarehouseBusy:
                 raise
             except Retryable as error:  # one stream's trouble does not hold up the others
@@ -60,7 +60,9 @@ class Drain:
         stream = stream_of(blob_name)
         if stream != UNCLASSIFIED and stream.dataset not in self._parts.limits.datasets:
             return Tally()
-        return self.stream(stream, deadline)
+        self._parts.warehouse.prepare()
+        folder, slash, _ = blob_name.rpartition("/")
+        return self._drain(stream, deadline, Tally(), {folder + slash})
 
     def replay(self, blobs: Sequence[str] | None, deadline: datetime) -> Tally:
         """Give rejected files (all, or those named) another try."""
@@ -78,16 +80,19 @@ class Drain:
             tally = self._drain(stream, deadline, tally)
         return tally
 
-    def _streams(self) -> Sequence[Stream]:
-        """Return the streams with anything to load: those that wait longest first, then those seen in the listing."""
+    def _streams(self) -> dict[Stream, set[str]]:
+        """Return the streams with anything to load, those that wait longest first, and the folders of what is new."""
         taken = self._parts.limits.datasets
-        found = dict.fromkeys(stream for stream in self._parts.warehouse.waiting() if stream.dataset in taken)
+        found: dict[Stream, set[str]] = {
+            stream: set() for stream in self._parts.warehouse.waiting() if stream.dataset in taken
+        }
         for page in self._parts.landing.pages():
             for blob in self._parts.warehouse.unsettled(page):
                 stream = stream_of(blob.name)
                 if stream == UNCLASSIFIED or stream.dataset in taken:
-                    found.setdefault(stream)
-        return tuple(found)
+                    folder, slash, _ = blob.name.rpartition("/")
+                    found.setdefault(stream, set()).add(folder + slash)
+        return found
 
     def _claim(self, stream: Stream) -> Lease | Held:
         """Ask for the lease under a name no other drain of this process uses."""
@@ -98,13 +103,17 @@ class Drain:
         self._parts.emit(outcome)
         return tally.plus(outcome)
 
-    def _drain(self, stream: Stream, deadline: datetime, tally: Tally) -> Tally:
-        """Claim, load, release, and look once more: what came while the lease was held had its event turned away."""
+    def _drain(self, stream: Stream, deadline: datetime, tally: Tally, folders: Collection[str] = ()) -> Tally:
+        """Claim, load, release, and look once more: what came while the lease was held had its event turned away.
+
+        Only the given folders are listed, if any: what lies elsewhere has an event of its own, or waits for the sweep.
+        """
+        named = beginnings(stream, folders)
         while True:
             claimed = self._claim(stream)
             if isinstance(claimed, Held):
                 return self._tell(StreamHeld(stream, claimed.owner), tally)
-            run = Run(self._parts, claimed, deadline, tally)
+            run = Run(self._parts, claimed, deadline, tally, named)
             try:
                 with self._renewing(claimed):
                     run.to_the_end()
@@ -113,13 +122,13 @@ class Drain:
             finally:
                 self._parts.warehouse.release(claimed)
             tally = run.tally
-            if run.out_of_time or not self._came_meanwhile(stream):
+            if run.out_of_time or not self._came_meanwhile(stream, named):
                 return tally
 
-    def _came_meanwhile(self, stream: Stream) -> bool:
+    def _came_meanwhile(self, stream: Stream, named: Sequence[str]) -> bool:
         return any(
             stream_of(blob.name) == stream
-            for page in self._parts.landing.pages()
+            for page in self._parts.landing.pages(named)
             for blob in self._parts.warehouse.unsettled([blob for blob in page if stream_of(blob.name) == stream])
         )
 

@@ -34,8 +34,8 @@ class AzureLanding:
         self._container = container
         self._prefix = prefix
 
-    def pages(self) -> Iterator[Sequence[Blob]]:
-        """List the blobs under the prefix, a page at a time.
+    def pages(self, beginnings: Sequence[str] = ()) -> Iterator[Sequence[Blob]]:
+        """List the blobs under the prefix, or only those whose names begin so, a page at a time.
 
         The SDK's full listing spends a fifth of a millisecond on each blob, which is a second per page; its listing of
         names asks for the same answer, so the answer is read here.
@@ -46,11 +46,12 @@ class AzureLanding:
             answers[:] = [response.http_response.body()]
 
         try:
-            listing = self._container.list_blob_names(
-                name_starts_with=self._prefix or None, results_per_page=PAGE, raw_response_hook=keep
-            )
-            for names in listing.by_page():
-                yield self._blobs(list(names), answers.pop())
+            for beginning in self._within_prefix(beginnings):
+                listing = self._container.list_blob_names(
+                    name_starts_with=beginning or None, results_per_page=PAGE, raw_response_hook=keep
+                )
+                for names in listing.by_page():
+                    yield self._blobs(list(names), answers.pop())
         except AzureError as error:
             raise self._translated(error) from error
 
@@ -74,6 +75,11 @@ class AzureLanding:
             next(self._container.list_blobs(results_per_page=1).by_page(), None)
         except AzureError as error:
             raise self._translated(error) from error
+
+    def _within_prefix(self, beginnings: Sequence[str]) -> Sequence[str]:
+        if not beginnings or any(self._prefix.startswith(beginning) for beginning in beginnings):
+            return [self._prefix]
+        return [beginning for beginning in beginnings if beginning.startswith(self._prefix)]
 
     def _blobs(self, names: Sequence[str], answer: bytes) -> list[Blob]:
         """Put the names of a page together with the properties in its answer."""

@@ -55,10 +55,13 @@ class Parts:
 class Run:
     """One stream under one lease."""
 
-    def __init__(self, parts: Parts, lease: Lease, deadline: datetime, tally: Tally) -> None:
+    def __init__(
+        self, parts: Parts, lease: Lease, deadline: datetime, tally: Tally, beginnings: Sequence[str] = ()
+    ) -> None:
         self._parts = parts
         self._lease = lease
         self._deadline = deadline
+        self._beginnings = beginnings
         self._put_off: set[Blob] = set()
         self.tally = tally
         self.out_of_time = False
@@ -76,7 +79,7 @@ class Run:
 
     def _discover(self) -> None:
         stream = self._lease.stream
-        for page in self._parts.landing.pages():
+        for page in self._parts.landing.pages(self._beginnings):
             arrivals, oddities = _of_stream(page, stream)
             if not arrivals and not oddities:
                 continue

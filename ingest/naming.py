@@ -8,6 +8,7 @@ kept for `format`.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ingest.datasets import BY_STEM, DATASETS, Dataset
@@ -118,6 +119,12 @@ def stream_of(blob_name: str) -> Stream:
         return parse(blob_name).stream
     except NameRejected:
         return UNCLASSIFIED
+
+
+def beginnings(stream: Stream, folders: Collection[str]) -> tuple[str, ...]:
+    """Return what the names of a stream's files in some folders begin with; nothing for blobs of no stream."""
+    dataset = DATASETS.get(stream.dataset)
+    return tuple(f"{folder}{stem}_v" for folder in sorted(folders) for stem in dataset.stems) if dataset else ()
 
 
 def _padding(digits: str) -> int:

@@ -35,8 +35,11 @@ class Clock(Protocol):
 class Landing(Protocol):
     """The container Customer.io writes into. It is the truth about what has arrived."""
 
-    def pages(self) -> Iterator[Sequence[Blob]]:
-        """List the blobs under the prefix, a page at a time. Raises LandingUnavailable."""
+    def pages(self, beginnings: Sequence[str] = ()) -> Iterator[Sequence[Blob]]:
+        """List the blobs under the prefix, or only those whose names begin so, a page at a time.
+
+        Raises LandingUnavailable.
+        """
         ...
 
     def download(self, blob: Blob, path: Path) -> None:
@@ -107,6 +110,7 @@ class StreamFacts:
     loaded: int
     pending: int
     rejected: int
+    superseded: int
     late: int
     rows_applied: int
     last_version: int | None

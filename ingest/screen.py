@@ -11,6 +11,7 @@ from typing import Any, Literal
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -30,6 +31,8 @@ from ingest.outcomes import (
     Tally,
 )
 from ingest.ports import Emit, FileRecord
+
+_UNBOUNDED = 10_000
 
 
 @contextmanager
@@ -100,30 +103,33 @@ class _Bars:
 
 
 def show_status(console: Console, status: dict[str, Any]) -> None:
-    """Show the status document: one table on a wide terminal, two on a narrow one."""
-    streams = status["streams"]
-    workspaces = {stream["workspace_id"] for stream in streams if stream["workspace_id"]}
-    which = f"workspace {workspaces.pop()}, " if len(workspaces) == 1 else ""
-    named = _NAMED[1:] if which else _NAMED
-    console.print(f"{which}as of {_moment(status['as_of'])}")
-    if console.width >= _WIDE:
-        _print_streams(console, streams, (*named, *_COUNTS, *_PLACES))
-    elif streams:
-        _print_streams(console, streams, (*named, *_COUNTS))
-        _print_streams(console, streams, (*named, *_PLACES))
+    """Show the status document, a workspace at a time: one table on a wide terminal, two on a narrow one."""
+    console.print(f"as of {_moment(status['as_of'])}", highlight=False)
+    streams = [stream for stream in status["streams"] if stream["workspace_id"]]
+    for workspace in sorted({stream["workspace_id"] for stream in streams}):
+        console.print(f"\n[bold]workspace {workspace}[/]", highlight=False)
+        its = [stream for stream in streams if stream["workspace_id"] == workspace]
+        whole = _table(its, (_DATASET, *_COUNTS, *_PLACES))
+        narrow = Measurement.get(console, console.options.update(max_width=_UNBOUNDED), whole).maximum > console.width
+        parts = [_table(its, (_DATASET, *_COUNTS)), "", _table(its, (_DATASET, *_PLACES))] if narrow else [whole]
+        for part in parts:
+            console.print(part)
     if not streams:
-        console.print("Nothing has arrived yet.")
+        console.print("No file of any stream has arrived yet.")
+    for stream in status["streams"]:
+        if not stream["workspace_id"]:
+            console.print(f"\nblobs that belong to no stream: {stream['arrived']:,}, rejected: {stream['rejected']:,}")
     if status["trouble"]:
         console.print(f"[yellow]{escape(status['trouble'])}[/]")
 
 
-def _print_streams(console: Console, streams: Sequence[dict[str, Any]], columns: Sequence[_Column]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+def _table(streams: Sequence[dict[str, Any]], columns: Sequence[_Column]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for column in columns:
         table.add_column(column.heading, justify=column.justify, no_wrap=True)
     for stream in streams:
         table.add_row(*(column.text(stream) for column in columns))
-    console.print(table)
+    return table
 
 
 def show_rejected(console: Console, records: Sequence[FileRecord], *, of: int = 0) -> None:
@@ -133,13 +139,8 @@ def show_rejected(console: Console, records: Sequence[FileRecord], *, of: int = 
         return
     for record in records:
         console.print(f"[red]{escape(record.blob_name)}[/]", highlight=False)
-        console.print(
-            Padding(
-                f"{escape(record.error)}\n[dim]{record.size:,} bytes, arrived {record.arrived_at:%Y-%m-%d %H:%M} UTC[/]",
-                (0, 0, 0, 2),
-            ),
-            highlight=False,
-        )
+        facts = f"[dim]{record.size:,} bytes, arrived {_moment(record.arrived_at)}[/]"
+        console.print(Padding(f"{escape(record.error)}\n{facts}", (0, 0, 0, 2)), highlight=False)
     if of > len(records):
         console.print(f"These are the newest {len(records):,} of {of:,}.")
     console.print("After a fix: python -m ingest replay [BLOB ...]", markup=False, highlight=False)
@@ -174,8 +175,9 @@ def show_error(console: Console, error: IngestError) -> None:
         console.print(escape(error.hint), highlight=False)
 
 
-def _moment(instant: str | None) -> str:
-    return "" if instant is None else f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M:%S} UTC"
+def _moment(instant: datetime | str | None) -> str:
+    moment = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _duration(seconds: float) -> str:
@@ -205,10 +207,7 @@ def _sequence(stream: dict[str, Any]) -> str:
     return "" if stream["last_sequence"] is None else f"v{stream['last_version']} {stream['last_sequence']}"
 
 
-_NAMED = (
-    _Column("workspace", lambda stream: str(stream["workspace_id"] or "")),
-    _Column("dataset", lambda stream: escape(stream["dataset"]), "left"),
-)
+_DATASET = _Column("dataset", lambda stream: escape(stream["dataset"]), "left")
 _COUNTS = (
     _number("arrived", "arrived"),
     _number("loaded", "loaded"),
@@ -222,4 +221,3 @@ _PLACES = (
     _Column("last load", lambda stream: _moment(stream["last_loaded_at"])),
     _Column("lag", lambda stream: _duration(stream["lag_seconds"])),
 )
-_WIDE = 150

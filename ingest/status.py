@@ -73,6 +73,7 @@ def _stream(stream: Stream, facts: StreamFacts | None, report: Report) -> dict[s
         "loaded": facts.loaded if facts else 0,
         "pending": (facts.pending if facts else 0) + unseen,
         "rejected": facts.rejected if facts else 0,
+        "superseded": facts.superseded if facts else 0,
         "late": facts.late if facts else 0,
         "rows_applied": facts.rows_applied if facts else 0,
         "last_version": facts.last_version if facts else None,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.identity import DefaultAzureCredential
 from azure.storage.blob import ContainerClient
 
 from ingest.clock import SystemClock
@@ -23,7 +22,7 @@ from ingest.settings import Settings
 from ingest.status import Report, report
 from ingest.telemetry import log_outcome
 from ingest.warehouses import open_warehouse
-from ingest.warehouses.duckdb.owners import owner_of_this_process
+from ingest.warehouses.owners import owner_of_this_process
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -89,6 +88,8 @@ def container_client(settings: Settings) -> ContainerClient:
     """Return the landing container's client, signed in by connection string or by identity."""
     sizes: dict[str, Any] = {"max_single_get_size": CHUNK, "max_chunk_get_size": CHUNK}
     if settings.connection_string is None:
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (a quarter of a second where it is not needed)
+
         credential = DefaultAzureCredential(managed_identity_client_id=settings.storage_client_id)
         return ContainerClient(settings.storage_uri or "", settings.container, credential=credential, **sizes)
     try:

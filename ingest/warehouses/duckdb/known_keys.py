@@ -7,7 +7,7 @@ looked for first among the rows born in their own time. Only what is not found t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,41 +16,45 @@ import numpy.typing as npt
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 
-_PROBES = 8
 _BITS_PER_KEY = 24
-_LARGEST = 2**29
-"""Bits: 64 MB. Beyond 20 million keys there are more false alarms, each of which costs one search of the table."""
+_LARGEST = 2**23
+"""Words: 64 MB. Beyond 20 million keys there are more false alarms, each of which costs one search of the table."""
 
 
 class BloomFilter:
-    """A set of hashes that may say yes wrongly, and never no."""
+    """A set of hashes that may say yes wrongly, and never no.
+
+    Each hash sets five bits in each of two 64-bit words: two places in memory to visit instead of ten.
+    """
 
     def __init__(self, expected: int) -> None:
-        wanted = max(2**16, int(expected * 1.5) * _BITS_PER_KEY)
-        self._bits = min(_LARGEST, 1 << (wanted - 1).bit_length())
-        self._bytes = np.zeros(self._bits // 8, dtype=np.uint8)
-        self.room = self._bits // _BITS_PER_KEY
+        wanted = max(2**10, int(expected * 1.5) * _BITS_PER_KEY // 64)
+        self._words: Hashes = np.zeros(min(_LARGEST, 1 << (wanted - 1).bit_length()), dtype=np.uint64)
+        self.room = len(self._words) * 64 // _BITS_PER_KEY
 
     def add(self, hashes: Hashes) -> None:
         """Put hashes in."""
-        for position in self._positions(hashes):
-            np.bitwise_or.at(self._bytes, position >> np.uint64(3), self._mask(position))
+        for position, mask in self._places(hashes):
+            np.bitwise_or.at(self._words, position, mask)
         self.room -= len(hashes)
 
     def may_hold(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Tell for each hash whether it may have been put in; False is certain."""
         found = np.ones(len(hashes), dtype=np.bool_)
-        for position in self._positions(hashes):
-            found &= (self._bytes[position >> np.uint64(3)] & self._mask(position)) != 0
+        for position, mask in self._places(hashes):
+            found &= (self._words[position] & mask) == mask
         return found
 
-    def _positions(self, hashes: Hashes) -> Iterable[Hashes]:
-        step = (hashes >> np.uint64(32)) | np.uint64(1)
-        for probe in range(_PROBES):
-            yield (hashes + np.uint64(probe) * step) & np.uint64(self._bits - 1)
-
-    def _mask(self, position: Hashes) -> npt.NDArray[np.uint8]:
-        return np.left_shift(np.uint8(1), (position & np.uint64(7)).astype(np.uint8))
+    def _places(self, hashes: Hashes) -> Iterator[tuple[npt.NDArray[np.int64], Hashes]]:
+        """Yield the words a hash goes to, with the bits it has there."""
+        mixed = hashes
+        for _ in range(2):
+            mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)  # splitmix's multiplier
+            position = (mixed >> np.uint64(34)).astype(np.int64) & (len(self._words) - 1)
+            mask = np.zeros(len(hashes), dtype=np.uint64)
+            for shift in (0, 6, 12, 18, 24):
+                mask |= np.uint64(1) << ((mixed >> np.uint64(shift)) & np.uint64(63))
+            yield position, mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ SELECT
     coalesce(files.loaded, 0) AS loaded,
     coalesce(files.pending, 0) AS pending,
     coalesce(files.rejected, 0) AS rejected,
+    coalesce(files.superseded, 0) AS superseded,
     coalesce(files.late, 0) AS late,
     coalesce(files.rows_applied, 0) AS rows_applied,
     streams.last_version,
@@ -190,6 +191,7 @@ FROM (
         count(*) FILTER (loaded_at IS NOT NULL) AS loaded,
         count(*) FILTER (status = 'pending') AS pending,
         count(*) FILTER (status = 'rejected') AS rejected,
+        count(*) FILTER (status = 'superseded') AS superseded,
         count(*) FILTER (late) AS late,
         sum(rows_applied)::BIGINT AS rows_applied,
         min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at

@@ -29,8 +29,10 @@ def find_stored(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset,
     )
     if not _any(cursor, table):
         return
+    kind = "VIEW" if known is None else "TABLE"
+    cursor.execute(f"DROP {kind} IF EXISTS batch_sought")
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE batch_sought AS "
+        f"CREATE TEMP {kind} batch_sought AS "
         "SELECT * FROM batch_keys ANTI JOIN batch_beaten USING (_ingest_file, _ingest_row)"
     )
     if known is not None:
