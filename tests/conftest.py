@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -9,6 +10,10 @@ import pytest
 
 from local import customerio
 from local.azurite import Azurite, running
+
+
+for suite in ("warehouse_contract", "landing_contract"):
+    pytest.register_assert_rewrite(f"tests.{suite}")
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +29,10 @@ def container(azurite: Azurite) -> str:
     name = f"exports-{uuid.uuid4().hex[:12]}"
     customerio.ensure_container(azurite.connection_string, name)
     return name
+
+
+@pytest.fixture
+def scrubbed() -> dict[str, str]:
+    """Give an environment for child processes without any of the app's settings."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ}

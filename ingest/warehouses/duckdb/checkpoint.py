@@ -20,10 +20,10 @@ from ingest.ports import Facts, FileRecord
 from ingest.warehouses import queries
 from ingest.warehouses.duckdb import rows, snapshot
 from ingest.warehouses.duckdb.file import ALIAS, database_file
-from ingest.warehouses.owners import gone
 from ingest.warehouses.duckdb.reading import quoted
 from ingest.warehouses.duckdb.rows import aware, naive, stream_facts
 from ingest.warehouses.duckdb.turns import claiming, loading
+from ingest.warehouses.owners import gone
 
 _STATUS_PATIENCE = 1.0
 _SNAPSHOT_EVERY = timedelta(seconds=1)
