@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.padding import Padding
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from ingest.doctor import Finding
@@ -46,7 +46,6 @@ def progress(console: Console) -> Iterator[Emit]:
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} files", justify="right"),
         TextColumn("{task.fields[rows]:,} rows", justify="right"),
         TextColumn("{task.fields[size]}", justify="right"),
-        TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bars:
         yield _Bars(bars).show
@@ -87,7 +86,7 @@ class _Bars:
 
     def _task(self, stream: Stream) -> TaskID:
         if stream not in self._tasks:
-            self._tasks[stream] = self._bars.add_task(str(stream), total=0, rows=0, size="0 MB")
+            self._tasks[stream] = self._bars.add_task(_label(stream), total=0, rows=0, size="0 MB")
         return self._tasks[stream]
 
     def _grow(self, stream: Stream, files: int) -> None:
@@ -173,6 +172,10 @@ def show_error(console: Console, error: IngestError) -> None:
     console.print(f"[red]{escape(error.what)}[/]", highlight=False)
     if error.hint:
         console.print(escape(error.hint), highlight=False)
+
+
+def _label(stream: Stream) -> str:
+    return escape(f"{stream.workspace_id or ''} {stream.dataset}".strip())
 
 
 def _moment(instant: datetime | str | None) -> str:

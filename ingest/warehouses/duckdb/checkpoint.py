@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +27,7 @@ from ingest.warehouses.duckdb.turns import claiming, loading
 from ingest.warehouses.owners import gone
 
 _STATUS_PATIENCE = 1.0
-_SNAPSHOT_EVERY = timedelta(seconds=1)
+_SNAPSHOT_EVERY = 1.0
 
 
 class Checkpoint:
@@ -43,7 +44,7 @@ class Checkpoint:
         self._patience = patience
         self._sql = queries.load(__package__, schema=self._schema)
         self._prepared = False
-        self._snapshot_due = datetime.min.replace(tzinfo=UTC)
+        self._snapshot_due = 0.0
 
     def prepare(self) -> None:
         """Create the checkpoint tables where they are missing."""
@@ -101,7 +102,7 @@ class Checkpoint:
         """Give the lease back; nothing happens if it was lost."""
         with self._cursor() as cursor, claiming(self._path):
             cursor.execute(self._sql["release"], held(lease))
-        self._publish(datetime.now(UTC))
+        self._publish(at_once=True)
 
     def record(self, lease: Lease, arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> Sequence[Blob]:
         """Record those not known yet as pending, oddities as rejected, and what they replace as superseded."""
@@ -118,7 +119,7 @@ class Checkpoint:
             with self._guarded(cursor, lease, latest), registered(cursor, "listed", new):
                 cursor.execute(self._sql["supersede"])
                 cursor.execute(self._sql["record"])
-        self._publish(datetime.now(UTC))
+        self._publish()
         return [blob for blob in blobs if blob in fresh]
 
     def pending(self, stream: Stream, after: OrderKey | None, limit: int) -> Sequence[Arrival]:
@@ -225,16 +226,16 @@ class Checkpoint:
             return Facts(now, ())
         return Facts(now, tuple(stream_facts(row) for row in found))
 
-    def _publish(self, now: datetime) -> None:
+    def _publish(self, *, at_once: bool = False) -> None:
         """Write the facts down for those who cannot get in; a status that cannot be written stops nobody's load."""
-        if now < self._snapshot_due:
+        if not at_once and time.monotonic() < self._snapshot_due:
             return
         try:
             with self._file.cursor(self._patience, reader=True) as cursor:
-                snapshot.write(self._path, self._facts(cursor, now))
+                snapshot.write(self._path, self._facts(cursor, datetime.now(UTC)))
         except (OSError, duckdb.Error, WarehouseUnavailable):
             return
-        self._snapshot_due = now + _SNAPSHOT_EVERY
+        self._snapshot_due = time.monotonic() + _SNAPSHOT_EVERY
 
 
 @contextmanager

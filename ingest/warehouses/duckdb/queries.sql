@@ -82,9 +82,11 @@ UPDATE {schema}.ingest_streams
 SET lease_owner = NULL, lease_expires_at = NULL
 WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
 
+-- DuckDB notices two writers of a row by the columns they write: who guards writes the generation that a claim changes.
+
 -- name: guard
 UPDATE {schema}.ingest_streams
-SET last_arrived_at = greatest(last_arrived_at, $arrived_at)
+SET generation = generation, last_arrived_at = greatest(last_arrived_at, $arrived_at)
 WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
 
 -- name: supersede
@@ -159,7 +161,8 @@ WHERE known.container = done.container AND known.blob_name = done.blob_name AND 
 
 -- name: commit_stream
 UPDATE {schema}.ingest_streams
-SET last_version = CASE WHEN $advances THEN $version ELSE last_version END,
+SET generation = generation,
+    last_version = CASE WHEN $advances THEN $version ELSE last_version END,
     last_sequence = CASE WHEN $advances THEN $sequence ELSE last_sequence END,
     last_loaded_at = $now,
     lease_expires_at = greatest(lease_expires_at, $expires_at)

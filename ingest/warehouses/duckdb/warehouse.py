@@ -84,7 +84,7 @@ class DuckDBWarehouse(Checkpoint):
                 for hashes in key_hashes(cursor, "batch_keys", dataset):
                     known.keys.add(hashes)
                 self._known.keep(self._table(dataset), replace(known, loaded=known.loaded + len(files)))
-            self._publish(now)
+            self._publish()
         return counts
 
     def _blame(
