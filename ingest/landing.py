@@ -11,7 +11,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import ContainerClient
 
@@ -64,6 +70,8 @@ class AzureLanding:
             with path.open("wb") as file:
                 for chunk in stream.chunks():
                     file.write(chunk)
+        except ResourceModifiedError as error:
+            raise self._replaced_or_gone(blob) from error
         except AzureError as error:
             raise self._translated(error, blob) from error
         if path.stat().st_size != blob.size:
@@ -79,7 +87,11 @@ class AzureLanding:
     def _within_prefix(self, beginnings: Sequence[str]) -> Sequence[str]:
         if not beginnings or any(self._prefix.startswith(beginning) for beginning in beginnings):
             return [self._prefix]
-        return [beginning for beginning in beginnings if beginning.startswith(self._prefix)]
+        kept: list[str] = []
+        for beginning in sorted(beginnings):
+            if beginning.startswith(self._prefix) and not (kept and beginning.startswith(kept[-1])):
+                kept.append(beginning)
+        return kept
 
     def _blobs(self, names: Sequence[str], answer: bytes) -> list[Blob]:
         """Put the names of a page together with the properties in its answer."""
@@ -95,17 +107,20 @@ class AzureLanding:
             for name, element in zip(names, found, strict=True)
         ]
 
+    def _replaced_or_gone(self, blob: Blob) -> IngestError:
+        """Tell why the ETag no longer matches: a condition upon a blob that is gone fails in the same way."""
+        try:
+            there = self._container.get_blob_client(blob.name).exists()
+        except AzureError as error:
+            return self._translated(error)
+        return BlobReplaced(f"{blob.name!r} was replaced since it was listed.") if there else _gone(blob)
+
     def _translated(self, error: AzureError, blob: Blob | None = None) -> IngestError:
         """Tell terminal from retryable. Messages carry no URL: it may hold a signature."""
         name = self._container.container_name
         if blob is not None and isinstance(error, HttpResponseError):
-            if error.status_code == HTTPStatus.PRECONDITION_FAILED:
-                return BlobReplaced(f"{blob.name!r} was replaced since it was listed.")
-            if error.status_code == HTTPStatus.NOT_FOUND:
-                return BlobGone(
-                    f"{blob.name!r} was deleted before it was loaded.",
-                    hint="Have it exported again, and look for a lifecycle rule that deletes too early.",
-                )
+            if error.status_code == HTTPStatus.NOT_FOUND and error.error_code != "ContainerNotFound":
+                return _gone(blob)
         if isinstance(error, ResourceNotFoundError):
             return LandingUnavailable(
                 f"the container {name!r} does not exist.", hint="Create it, or set EXPORT_CONTAINER to the right name."
@@ -117,3 +132,10 @@ class AzureLanding:
                 hint="Give the identity the role Storage Blob Data Contributor on it, or mend EXPORT_STORAGE.",
             )
         return LandingUnavailable(f"the container {name!r} did not answer as it should ({code}).", hint="")
+
+
+def _gone(blob: Blob) -> BlobGone:
+    return BlobGone(
+        f"{blob.name!r} was deleted before it was loaded.",
+        hint="Have it exported again, and look for a lifecycle rule that deletes too early.",
+    )

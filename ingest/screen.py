@@ -216,11 +216,12 @@ _COUNTS = (
     _number("loaded", "loaded"),
     _number("pending", "pending", "yellow"),
     _number("rejected", "rejected", "red"),
-    _number("late", "late"),
+    _number("replaced", "superseded"),
     _number("rows", "rows_applied"),
 )
 _PLACES = (
+    _number("late", "late"),
     _Column("last sequence", _sequence),
-    _Column("last load", lambda stream: _moment(stream["last_loaded_at"])),
+    _Column("last load (UTC)", lambda stream: _moment(stream["last_loaded_at"])[:16]),
     _Column("lag", lambda stream: _duration(stream["lag_seconds"])),
 )

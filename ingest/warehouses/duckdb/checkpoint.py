@@ -216,7 +216,10 @@ class Checkpoint:
 
     def _unsettled(self, cursor: duckdb.DuckDBPyConnection, blobs: Sequence[Blob]) -> list[Blob]:
         with registered(cursor, "listed", rows.blob_keys(blobs)):
-            fresh = set(cursor.execute(self._sql["unsettled"]).fetchall())
+            try:
+                fresh = set(cursor.execute(self._sql["unsettled"]).fetchall())
+            except duckdb.CatalogException:  # nothing was ever recorded
+                return list(blobs)
         return [blob for blob in blobs if (blob.name, blob.etag) in fresh]
 
     def _facts(self, cursor: duckdb.DuckDBPyConnection, now: datetime) -> Facts:

@@ -185,10 +185,10 @@ class DatabaseFile:
             },
         )
         try:
-            # Small row groups: a 2 GB file of message bodies streams through instead of gathering in memory, and a
-            # checkpoint rewrites less. The write-ahead log is replayed at every opening, so it is kept short.
+            # The write-ahead log is replayed at every opening, so it is kept short; a checkpoint costs more than most
+            # changesets, so closing the file is no reason for one.
             quoted = str(self.path).replace("'", "''")
-            root.execute(f"ATTACH '{quoted}' AS {ALIAS} (ROW_GROUP_SIZE 16384)")
+            root.execute(f"ATTACH '{quoted}' AS {ALIAS}")
             root.execute("PRAGMA disable_checkpoint_on_shutdown")
             root.execute("SET checkpoint_threshold = '8MB'")
         except BaseException:
