@@ -14,7 +14,6 @@ from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
-    HttpResponseError,
     ResourceModifiedError,
     ResourceNotFoundError,
 )
@@ -118,10 +117,9 @@ class AzureLanding:
     def _translated(self, error: AzureError, blob: Blob | None = None) -> IngestError:
         """Tell terminal from retryable. Messages carry no URL: it may hold a signature."""
         name = self._container.container_name
-        if blob is not None and isinstance(error, HttpResponseError):
-            if error.status_code == HTTPStatus.NOT_FOUND and error.error_code != "ContainerNotFound":
-                return _gone(blob)
         if isinstance(error, ResourceNotFoundError):
+            if blob is not None and getattr(error, "error_code", None) != "ContainerNotFound":
+                return _gone(blob)
             return LandingUnavailable(
                 f"the container {name!r} does not exist.", hint="Create it, or set EXPORT_CONTAINER to the right name."
             )

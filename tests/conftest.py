@@ -6,13 +6,18 @@ import os
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from local import customerio
 from local.azurite import Azurite, running
 
+# The same examples at every run, so that a red run is red again; HYPOTHESIS_PROFILE=search looks for new ones.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
-for suite in ("warehouse_contract", "landing_contract"):
+for suite in ("checkpoint_contract", "columns_contract", "landing_contract", "loading_contract", "verdict"):
     pytest.register_assert_rewrite(f"tests.{suite}")
 
 
