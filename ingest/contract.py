@@ -103,7 +103,7 @@ def check(footer: Footer, dataset: Dataset, table: Mapping[str, Kind], drift: Dr
             raise _broken(field.name, "no column of this name, it has a meaning of its own here", field.physical)
         if folded in known:
             name = known[folded]
-            _fits(Column(name, table[name]), field, footer.rows)
+            _fits(Column(name, table[name]), field, footer.rows, declared=False)
             fields[name] = field
             continue
         if drift is Drift.REJECT:
@@ -126,9 +126,9 @@ def _by_name(footer: Footer) -> dict[str, Field]:
     return by_name
 
 
-def _fits(column: Column, field: Field, rows: int) -> None:
-    declared_text = column.required or field.reading is not Reading.NESTED
-    if field.kind is not None and (field.kind is not column.kind or not declared_text):
+def _fits(column: Column, field: Field, rows: int, *, declared: bool = True) -> None:
+    nested = field.reading is Reading.NESTED and declared
+    if field.kind is not None and (field.kind is not column.kind or nested):
         raise _broken(column.name, str(column.kind), field.physical)
     nulls = rows if field.reading is Reading.EMPTY else field.nulls
     if column.required and nulls:

@@ -191,6 +191,6 @@ def _on_share(path: Path, mounts: str) -> bool:
     best = ("", "")
     for line in mounts.splitlines():
         _, point, kind, *_ = line.split()
-        if path.absolute().is_relative_to(point) and len(point) >= len(best[0]):
+        if Path(os.path.normpath(path.absolute())).is_relative_to(point) and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1] in _SHARES

@@ -21,6 +21,7 @@ from ingest.ports import Facts, FileRecord
 from ingest.warehouses import queries
 from ingest.warehouses.duckdb import rows, snapshot
 from ingest.warehouses.duckdb.file import ALIAS, database_file
+from ingest.warehouses.duckdb.integrity import is_about_the_data
 from ingest.warehouses.duckdb.reading import quoted
 from ingest.warehouses.duckdb.rows import aware, naive, stream_facts
 from ingest.warehouses.duckdb.turns import claiming, loading
@@ -181,7 +182,7 @@ class Checkpoint:
             except duckdb.Error as error:
                 raise WarehouseUnavailable(
                     f"DuckDB failed with {type(error).__name__} on {self._path}.",
-                    hint="See the log; it is tried again.",
+                    hint="It is tried again." if is_about_the_data(error) else str(error).splitlines()[0],
                 ) from error
 
     @contextmanager
@@ -193,7 +194,7 @@ class Checkpoint:
             cursor.execute("COMMIT")
         except BaseException as error:
             self._after_failure(cursor)
-            if isinstance(error, duckdb.TransactionException):
+            if isinstance(error, duckdb.TransactionException) and "conflict" in str(error).lower():
                 raise lost(lease) from error
             raise
 

@@ -20,11 +20,14 @@ from ingest.errors import WarehouseBusy, WarehouseUnavailable
 ALIAS = "warehouse"
 """The name the file is attached under."""
 
+THREADS = 2
+
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _POLL = 0.03
 _LINGER = 0.25
 _WANTED_FOR = 1.0
 _YIELD = 0.12
+_LONG_LOG = 4_000_000
 
 _open_files: dict[Path, DatabaseFile] = {}
 _registry = threading.Lock()
@@ -80,12 +83,24 @@ class DatabaseFile:
             self._leave()
 
     def close(self) -> None:
-        """Write everything into the file and let go of it; a no-op while a thread is still at work."""
+        """Write everything into the file and let go of it, as at the process's end; a no-op while a thread works."""
         if os.getpid() != self._pid:
             return
         with self._state:
             if self._inside == 0:
                 self._shut(checkpoint=True)
+
+    def _rest(self) -> None:
+        """Let go of the file after a moment without work; a short write-ahead log may stay for the next opening."""
+        with self._state:
+            if self._inside == 0:
+                self._shut(checkpoint=self._log_size() > _LONG_LOG)
+
+    def _log_size(self) -> int:
+        try:
+            return self.path.with_name(self.path.name + ".wal").stat().st_size
+        except OSError:
+            return 0
 
     def _enter(self, deadline: float, *, reader: bool) -> duckdb.DuckDBPyConnection:
         with self._state:
@@ -128,7 +143,7 @@ class DatabaseFile:
                     self._shut(checkpoint=False)
                     self._not_before = time.monotonic() + _YIELD
                 else:
-                    self._timer = threading.Timer(_LINGER, self.close)
+                    self._timer = threading.Timer(_LINGER, self._rest)
                     self._timer.daemon = True
                     self._timer.start()
             self._state.notify_all()
@@ -171,11 +186,17 @@ class DatabaseFile:
                 self._waiting.unlink(missing_ok=True)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseUnavailable(
+                f"the folder of {self.path} cannot be made ({error.strerror}).",
+                hint="Set DUCKDB_PATH to another place.",
+            ) from error
         root = duckdb.connect(
             ":memory:",
             config={
-                "threads": 2,
+                "threads": THREADS,
                 "memory_limit": self._memory_limit,
                 "preserve_insertion_order": "false",
                 "temp_directory": str(Path(tempfile.gettempdir()) / f"ingest-duckdb-{os.getpid()}"),

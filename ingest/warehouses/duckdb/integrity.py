@@ -15,7 +15,9 @@ from ingest.errors import ContractBroken, FileUnreadable, Rejection
 from ingest.ports import FileToLoad
 from ingest.warehouses.duckdb.reading import PATH, TYPES, by_shape, expression, literal, quoted, scan
 
-_ENVIRONMENT = re.compile(r"no space left|disk quota|could not write|max_temp_directory_size", re.IGNORECASE)
+_ENVIRONMENT = re.compile(
+    r"no space left|disk quota|file too large|could not write|max_temp_directory_size", re.IGNORECASE
+)
 
 _Word = tuple[int | None, tuple[int, int] | tuple[str, str] | None]
 """How many nulls a column has, and the bounds of its values."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from ingest.ordering import order_key
 from ingest.ports import FileToLoad, RowCount
 from ingest.warehouses.duckdb import rows
 from ingest.warehouses.duckdb.checkpoint import Checkpoint, count, held, lost, registered
-from ingest.warehouses.duckdb.file import ALIAS
+from ingest.warehouses.duckdb.file import ALIAS, THREADS
 from ingest.warehouses.duckdb.integrity import diagnose, is_about_the_data
 from ingest.warehouses.duckdb.known_keys import BloomFilter, Known, KnownKeys
 from ingest.warehouses.duckdb.merge import Batch, merge
@@ -27,6 +28,8 @@ from ingest.warehouses.duckdb.turns import loading
 
 LARGE_TABLE = 1_000_000
 """Rows from which on a filter of a table's keys saves more than it costs."""
+WIDE_ROW = 1000
+"""Bytes of parquet per row from which on a batch is loaded by one thread."""
 SMALL_BATCH = 0.1
 """What part of the table a batch may be for the filter to be worth asking."""
 
@@ -70,7 +73,7 @@ class DuckDBWarehouse(Checkpoint):
     def load(self, lease: Lease, files: Sequence[FileToLoad], batch_id: str, now: datetime) -> Sequence[RowCount]:
         """Commit the files' rows and their checkpoint rows in one transaction, guarded by the lease's generation."""
         dataset = DATASETS[lease.stream.dataset]
-        with self._cursor() as cursor, loading(self._path, lease.stream):
+        with self._cursor() as cursor, loading(self._path, lease.stream), _within_memory(cursor, files):
             columns = [Column(name, kind) for name, kind in self._columns(cursor, dataset).items()]
             try:
                 known = self._filter(cursor, dataset, sum(file.fit.rows for file in files))
@@ -158,6 +161,15 @@ class DuckDBWarehouse(Checkpoint):
             for hashes in key_hashes(cursor, table, dataset):
                 known.keys.add(hashes)
         return known
+
+
+@contextmanager
+def _within_memory(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad]) -> Iterator[None]:
+    """Load wide rows on one thread: each thread holds some thousands of rows at a time, whatever their size."""
+    size = sum(file.arrival.blob.size for file in files)
+    wide = size > WIDE_ROW * max(1, sum(file.fit.rows for file in files))
+    cursor.execute(f"SET threads = {1 if wide else THREADS}")
+    yield
 
 
 def _brief(error: duckdb.Error) -> str:

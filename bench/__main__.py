@@ -1,0 +1,82 @@
+"""Measure this project beside the limit and its peers: `python -m bench`, or `make bench`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import data, dlt_peer, machine, memory, scale
+from bench.ours import ROOT
+from bench.phases import Phases
+from bench.results import into_page, on_screen
+from bench.stage import Stage
+from local import azurite
+
+PHASES = ("initial", "backlog", "one", "memory", "scale")
+NEEDS = {"initial": (), "backlog": ("initial",), "one": ("initial", "backlog")}
+PAGE = ROOT / "docs" / "benchmarks.md"
+TENTH = data.Plan(deliveries=200_000, metrics=400_000, people=30_000, waiting=20, single=10)
+
+console = Console(width=170)
+
+
+def main(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the data; the page is left alone.")] = False,
+    only: Annotated[str, typer.Option(help=f"Phases, with commas: {','.join(PHASES)}.")] = ",".join(PHASES),
+    no_dlt: Annotated[bool, typer.Option("--no-dlt", help="Leave dlt out.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where data and databases lie.")] = ROOT / ".local" / "bench",
+) -> None:
+    """Measure; print tables; write them into docs/benchmarks.md. Fails when ours and the limit leave different rows."""
+    wanted = only.split(",")
+    if unknown := set(wanted) - set(PHASES):
+        raise typer.BadParameter(f"no phase is called {', '.join(sorted(unknown))}")
+    console.print(machine.describe())
+    trouble = "" if no_dlt or not set(wanted) & set(NEEDS) else dlt_peer.install()
+    if trouble:
+        console.print(f"[yellow]{trouble}; going on without it[/yellow]")
+    plan = TENTH if quick else data.Plan()
+    work = folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        with azurite.running(work / "azurite") as running:
+            stage = Stage(
+                azurite=running,
+                data=folder / ("data-tenth" if quick else "data"),
+                work=work,
+                plan=plan,
+                tenth=quick,
+                dlt=not no_dlt and not trouble,
+                say=console.print,
+            )
+            _measure(stage, wanted, write=not quick)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _measure(stage: Stage, wanted: list[str], *, write: bool) -> None:
+    """Run the phases wanted, with those that they start from, and show them one by one."""
+    needed = {name for phase in wanted for name in (*NEEDS.get(phase, ()), phase)}
+    phases = None
+    if needed & set(NEEDS):
+        phases = Phases(stage, data.export(stage.plan, stage.data / "export"))
+    for name in PHASES:
+        if name not in needed:
+            continue
+        before = machine.describe()
+        if name in NEEDS:
+            lines = getattr(phases, name)()
+        else:
+            lines = (memory if name == "memory" else scale).measure(stage)
+        console.print(on_screen(f"{name} (load average now {machine.load()})", lines))
+        if write:
+            into_page(PAGE, name, before, lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)
