@@ -62,7 +62,6 @@ class Settings(BaseModel):
     datasets: Annotated[frozenset[str], Field(alias="DATASETS")] = frozenset(DATASETS)
     batch_max_files: Annotated[int, Field(alias="BATCH_MAX_FILES", ge=1, le=1000)] = 500
     batch_max_bytes: Annotated[int, Field(alias="BATCH_MAX_BYTES", ge=1)] = 128 * 1024 * 1024
-    cadence_minutes: Annotated[int, Field(alias="CADENCE_MINUTES", ge=1, le=1440)] = 15
     drift: Annotated[Drift, Field(alias="DRIFT")] = Drift.EVOLVE
     verify_statistics: Annotated[bool, Field(alias="VERIFY_STATISTICS")] = True
     time_budget_seconds: Annotated[int, Field(alias="TIME_BUDGET_SECONDS", ge=5, le=3600)] = 480
@@ -123,7 +122,6 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("DATASETS", "the datasets to take, with commas; empty takes all", "deliveries,metrics,people"),
     Setting("BATCH_MAX_FILES", "files committed together at the most (1 to 1000)", "500"),
     Setting("BATCH_MAX_BYTES", "parquet bytes committed together; a larger file goes alone", "134217728"),
-    Setting("CADENCE_MINUTES", "how often Customer.io exports", "15"),
     Setting("DRIFT", "columns nobody declared: `evolve` adds them, `reject` refuses the file", "evolve"),
     Setting("VERIFY_STATISTICS", "refuse a file whose values leave the bounds its own footer states", "true"),
     Setting("TIME_BUDGET_SECONDS", "how long one invocation works before it leaves the rest to the next", "480"),

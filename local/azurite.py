@@ -79,9 +79,7 @@ class Azurite:
 
 
 @contextlib.contextmanager
-def running(
-    folder: Path | None = None, *, in_memory: bool = False, ports: Ports | None = None
-) -> Iterator[Azurite]:
+def running(folder: Path | None = None, *, in_memory: bool = False, ports: Ports | None = None) -> Iterator[Azurite]:
     """Run Azurite until the block ends, or this process dies in whatever way.
 
     Data goes to `folder`, or to a temporary one that is removed at the end. Without `ports` (blob, queue,
@@ -90,9 +88,7 @@ def running(
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix="azurite-", ignore_cleanup_errors=True)
-                )
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="azurite-", ignore_cleanup_errors=True))
             )
         azurite, process = launch(folder, in_memory=in_memory, ports=ports, outlive=False)
         end = stack.callback(end_process, process)
@@ -173,9 +169,7 @@ def wait_until_listening(process: subprocess.Popen[bytes], ports: Ports, log: Pa
         if all(f"successfully listening at http://127.0.0.1:{port}" in said for port in ports):
             return
         time.sleep(0.02)
-    raise AzuriteUnavailable(
-        f"Azurite did not answer within {START_SECONDS:.0f} s; see {log.name} in its folder"
-    )
+    raise AzuriteUnavailable(f"Azurite did not answer within {START_SECONDS:.0f} s; see {log.name} in its folder")
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
@@ -208,9 +202,7 @@ def start(state: Path = STATE, ports: Ports | None = None) -> Azurite:
         if found is not None:
             return found
         try:
-            azurite, process = launch(
-                state / "data", in_memory=False, ports=ports or USUAL_PORTS, outlive=True
-            )
+            azurite, process = launch(state / "data", in_memory=False, ports=ports or USUAL_PORTS, outlive=True)
         except PortTaken:
             if ports:
                 raise
@@ -258,9 +250,7 @@ cli = typer.Typer(help="Start and stop the Azurite of this project.", no_args_is
 
 @cli.command("start")
 def start_command(
-    blob_port: Annotated[
-        int | None, typer.Option(help="Blob port; queue and table take the next two.")
-    ] = None,
+    blob_port: Annotated[int | None, typer.Option(help="Blob port; queue and table take the next two.")] = None,
 ) -> None:
     """Start Azurite, or find the one that is running."""
     try:

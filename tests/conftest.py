@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from ingest.warehouses.duckdb.file import database_file
 from local import customerio
 from local.azurite import Azurite, running
+from tests.world import MEMORY, World
 
 # The same examples at every run, so that a red run is red again; HYPOTHESIS_PROFILE=search looks for new ones.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
-for suite in ("checkpoint_contract", "columns_contract", "landing_contract", "loading_contract", "verdict"):
+for suite in (
+    "checkpoint_contract",
+    "columns_contract",
+    "histories",
+    "landing_contract",
+    "loading_contract",
+    "verdict",
+):
     pytest.register_assert_rewrite(f"tests.{suite}")
 
 
@@ -41,3 +51,10 @@ def scrubbed() -> dict[str, str]:
     """Give an environment for child processes without any of the app's settings."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
     return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path / "warehouse.duckdb")
+    yield made
+    database_file(made.path, memory_limit=MEMORY).close()

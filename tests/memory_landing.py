@@ -49,9 +49,7 @@ class MemoryLanding:
         after = ""
         wanted = tuple(beginnings) or ("",)
         while page := [
-            name
-            for name in self.names
-            if name > after and name.startswith(self._prefix) and name.startswith(wanted)
+            name for name in self.names if name > after and name.startswith(self._prefix) and name.startswith(wanted)
         ][: self._page]:
             yield [self._blobs[name][0] for name in page]
             after = page[-1]

@@ -56,9 +56,7 @@ def announce(host: Host, port: int) -> None:
     for function in host.worker.functions.values():
         line = f"{function.name}: {function.trigger_type}"
         if function.trigger_type == "httpTrigger":
-            route = "/".join(
-                filter(None, (host.config.route_prefix, function.trigger.get("route") or function.name))
-            )
+            route = "/".join(filter(None, (host.config.route_prefix, function.trigger.get("route") or function.name)))
             line += f" http://127.0.0.1:{port}/{route}"
         if function.trigger_type == "timerTrigger":
             line += f" (now: curl -X POST http://127.0.0.1:{port}/admin/functions/{function.name})"

@@ -151,9 +151,7 @@ class BlobDispatcher:
                 )
             else:
                 return Delivery(trigger.function, name, attempt)
-        put_message(
-            trigger.connection_string, POISON_QUEUE, poison_message(trigger, name, etag_of(trigger, name))
-        )
+        put_message(trigger.connection_string, POISON_QUEUE, poison_message(trigger, name, etag_of(trigger, name)))
         log.error("%s gave up on a blob; it is on the queue %s", trigger.function, POISON_QUEUE)
         return Delivery(trigger.function, name, self._config.blob_attempts, poisoned=True, error=error)
 

@@ -122,9 +122,7 @@ class DirectEngine:
             if inspect.iscoroutine(answer):
                 answer = asyncio.run(answer)
             if answer is not None and not callee.returns:
-                raise RuntimeError(
-                    f"function {function.name!r} without a $return binding returned a non-None value"
-                )
+                raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
         except Exception as error:
             raise FunctionFailed(f"{type(error).__name__}: {error}", traceback.format_exc()) from error
         return encode(answer) if callee.returns and answer is not None else None

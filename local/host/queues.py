@@ -27,16 +27,12 @@ def put_message(connection_string: str, queue: str, text: str) -> None:
 def peek_messages(connection_string: str, queue: str, count: int = 32) -> list[str]:
     """Give the texts of the first messages without taking them; none when the queue does not exist."""
     try:
-        answer = send(
-            connection_string, "GET", f"{queue}/messages", query=f"peekonly=true&numofmessages={count}"
-        )
+        answer = send(connection_string, "GET", f"{queue}/messages", query=f"peekonly=true&numofmessages={count}")
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return []
         raise
-    return [
-        base64.b64decode(found.text or "").decode() for found in ET.fromstring(answer).iter("MessageText")
-    ]
+    return [base64.b64decode(found.text or "").decode() for found in ET.fromstring(answer).iter("MessageText")]
 
 
 def send(connection_string: str, method: str, path: str, body: bytes | None = None, query: str = "") -> bytes:

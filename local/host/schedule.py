@@ -61,9 +61,7 @@ class Field:
         if text.isascii() and text.isdigit():
             value = int(text)
         else:
-            starts = [
-                i for i, word in enumerate(self.words) if text and word.lower().startswith(text.lower())
-            ]
+            starts = [i for i, word in enumerate(self.words) if text and word.lower().startswith(text.lower())]
             if not starts:
                 raise ScheduleError(f"{self.name} {text!r} is not a value from {self.low} to {self.high}")
             value = starts[0] + self.low

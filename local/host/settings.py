@@ -58,9 +58,7 @@ def load_host_json(app_dir: Path) -> HostConfig:
     attempts = blobs.get("poisonBlobThreshold", default.blob_attempts)
     for name, value in (("maxDegreeOfParallelism", concurrency), ("poisonBlobThreshold", attempts)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise SettingsError(
-                f"host.json: extensions.blobs.{name} has to be a number from 1, not {value!r}"
-            )
+            raise SettingsError(f"host.json: extensions.blobs.{name} has to be a number from 1, not {value!r}")
     prefix = str(http.get("routePrefix", default.route_prefix)).strip("/")
     return HostConfig(min(concurrency, LARGEST_CONCURRENCY), attempts, prefix)
 
@@ -93,7 +91,5 @@ def connection(name: str, settings: Mapping[str, str], where: str) -> str:
     if settings.get(name):
         return settings[name]
     if any(key.startswith(f"{name}__") for key in settings):
-        raise SettingsError(
-            f"{where}: on a laptop {name} has to be a connection string; {name}__* needs Azure"
-        )
+        raise SettingsError(f"{where}: on a laptop {name} has to be a connection string; {name}__* needs Azure")
     raise SettingsError(f"{where} connects through {name}, and no app setting {name} is set")

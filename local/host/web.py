@@ -42,9 +42,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(413)
             return
         body = self.rfile.read(length)
-        reply = respond(
-            cast(Server, self.server).host, self.command, self.path, dict(self.headers.items()), body
-        )
+        reply = respond(cast(Server, self.server).host, self.command, self.path, dict(self.headers.items()), body)
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             if name.lower() != "content-length":
@@ -91,9 +89,7 @@ def take_events(host: Host, function_id: str, body: bytes) -> HttpReply:
     try:
         given = json.loads(body)
         events = given if isinstance(given, list) else [given]
-        subjects = [
-            event["subject"] for event in events if event["eventType"] == "Microsoft.Storage.BlobCreated"
-        ]
+        subjects = [event["subject"] for event in events if event["eventType"] == "Microsoft.Storage.BlobCreated"]
     except (ValueError, KeyError, TypeError):
         return HttpReply(400, {}, b"not an Event Grid event")
     if function not in host.worker.functions:
@@ -108,9 +104,7 @@ def take_events(host: Host, function_id: str, body: bytes) -> HttpReply:
 def serving(host: Host, port: int = USUAL_PORT) -> Iterator[int]:
     """Serve until the block ends; give the port, which is a free one for port 0."""
     with Server(host, port) as server:
-        thread = threading.Thread(
-            target=server.serve_forever, args=(0.1,), name="functions-http", daemon=True
-        )
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="functions-http", daemon=True)
         thread.start()
         try:
             yield int(server.server_address[1])

@@ -84,12 +84,8 @@ class Worker:
 
         The function key is not checked: this is a laptop.
         """
-        matches = [
-            (f, found) for f in self.of_type("httpTrigger") if (found := match_route(f, route)) is not None
-        ]
-        allowed = [
-            (f, found) for f, found in matches if not f.trigger.get("methods") or method in methods_of(f)
-        ]
+        matches = [(f, found) for f in self.of_type("httpTrigger") if (found := match_route(f, route)) is not None]
+        allowed = [(f, found) for f, found in matches if not f.trigger.get("methods") or method in methods_of(f)]
         if not allowed:
             return HttpReply(405 if matches else 404, {}, b"")
         function, route_values = allowed[0]

@@ -25,9 +25,7 @@ def write(
     start: Annotated[datetime, typer.Option(help="When the initial sync happens (UTC).")] = datetime(
         2026, 11, 1, tzinfo=UTC
     ),
-    misbehave: Annotated[
-        str, typer.Option(help="Comma-separated, or 'all': " + ", ".join(Misbehaviour))
-    ] = "",
+    misbehave: Annotated[str, typer.Option(help="Comma-separated, or 'all': " + ", ".join(Misbehaviour))] = "",
     all_forms: Annotated[bool, typer.Option(help="Mix physical forms (INT96, ms, ns, int32, ...).")] = False,
     truth: Annotated[bool, typer.Option(help="Also write truth/<dataset>.parquet.")] = True,
 ) -> None:
@@ -81,9 +79,7 @@ def _kinds(text: str) -> frozenset[Misbehaviour]:
     if text.strip() == "all":
         return frozenset(Misbehaviour)
     try:
-        return frozenset(
-            Misbehaviour(word.strip().replace("-", "_")) for word in text.split(",") if word.strip()
-        )
+        return frozenset(Misbehaviour(word.strip().replace("-", "_")) for word in text.split(",") if word.strip())
     except ValueError as error:
         known = ", ".join(Misbehaviour)
         raise typer.BadParameter(f"{error}; known are {known}", param_hint="--misbehave") from error

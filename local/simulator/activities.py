@@ -62,9 +62,7 @@ def deliveries(rows: Records, sequence: Sequence, workspace: Workspace, populati
             "content_id": integers(rows["content"], (rows["content"] >= 0) & complete),
             "trigger_id": integers(rows["trigger"], (rows["trigger"] > 0) & complete),
             "created_at": instants(rows["created"]),
-            "transactional_message_id": integers(
-                rows["transactional"], (rows["transactional"] > 0) & complete
-            ),
+            "transactional_message_id": integers(rows["transactional"], (rows["transactional"] > 0) & complete),
             "seq_num": integers(sequence),
         },
     )
@@ -116,9 +114,7 @@ def outputs(rows: Records, sequence: Sequence, workspace: Workspace) -> pa.Table
             "draft": booleans(np.where(message, chance(rows["delivery"], DRAFTED, 30), -1)),
             "link_tracked": booleans(np.where(message, scattered % 5 > 0, -1)),
             "split_test_index": integers(scattered % 2, step == SPLIT_TEST),
-            "delay_ends_at": instants(
-                rows["delay_ends"] + rows["state"].astype(np.int64) * 60_000_000, step == DELAY
-            ),
+            "delay_ends_at": instants(rows["delay_ends"] + rows["state"].astype(np.int64) * 60_000_000, step == DELAY),
             "branch_index": integers(scattered % 3, step == BRANCH),
             "manual_segment_id": integers(rows["action"] % 7 + 1, step == SEGMENT_UPDATE),
             "add_to_manual_segment": booleans(np.where(step == SEGMENT_UPDATE, scattered % 2, -1)),

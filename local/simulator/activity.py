@@ -8,9 +8,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-_HOURS = np.array(
-    [1, 0, 0, 0, 0, 1, 4, 9, 16, 20, 20, 18, 15, 15, 16, 16, 15, 14, 13, 13, 12, 9, 5, 2], dtype=float
-)
+_HOURS = np.array([1, 0, 0, 0, 0, 1, 4, 9, 16, 20, 20, 18, 15, 15, 16, 16, 15, 14, 13, 13, 12, 9, 5, 2], dtype=float)
 _HOURS /= _HOURS.mean()
 _WEEKDAYS = np.array([20, 21, 21, 20, 17, 6, 5], dtype=float)  # from Monday
 _WEEKDAYS /= _WEEKDAYS.mean()

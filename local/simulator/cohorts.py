@@ -67,9 +67,7 @@ class Cohorts:
     def between(self, start: int, end: int) -> Cohort:
         """Begin all that begins in [start, end)."""
         subjects, outputs, messages = self._journey_rows(start, end)
-        born = np.concatenate(
-            [messages, self._newsletter_rows(start, end), self._transactional_rows(start, end)]
-        )
+        born = np.concatenate([messages, self._newsletter_rows(start, end), self._transactional_rows(start, end)])
         lives = live(self._rng, born, self._population.suppressed[born["person"]])
         return Cohort(subjects, outputs, lives.deliveries, lives.metrics, lives.contents)
 

@@ -48,9 +48,7 @@ class Exporter:
         self._per_day = deliveries_per_day
         self.workspace: Workspace = found(seed, workspace_id)
         self._population = Population(np.random.default_rng([seed, 4]), people, start, history_days)
-        self._cohorts = Cohorts(
-            np.random.default_rng([seed, 5]), self.workspace, self._population, deliveries_per_day
-        )
+        self._cohorts = Cohorts(np.random.default_rng([seed, 5]), self.workspace, self._population, deliveries_per_day)
         self._pending = {
             "subjects": Pending(SUBJECT),
             "outputs": Pending(OUTPUT),
@@ -108,9 +106,7 @@ class Exporter:
         if not initial:
             order = self._rng.permutation(len(rows))
             rows, sequence = rows[order], sequence[order]
-        yield Draft(
-            dataset, stem, self._table(dataset, rows, sequence), part=initial and dataset == "metrics"
-        )
+        yield Draft(dataset, stem, self._table(dataset, rows, sequence), part=initial and dataset == "metrics")
 
     def _number(self, rows: Records) -> NDArray[np.int64]:
         """Give out seq_nums with gaps; now and then two states of one key share theirs."""

@@ -85,9 +85,7 @@ class Sync:
     initial: bool = False
 
 
-def blob_name(
-    prefix: str, stem: str, workspace_id: int, sequence: int, sequence_end: int | None = None
-) -> str:
+def blob_name(prefix: str, stem: str, workspace_id: int, sequence: int, sequence_end: int | None = None) -> str:
     """Compose a blob's name as Customer.io does; the stem `people_chngs` puts `chngs` behind the version."""
     name, _, changes = stem.partition("_")
     if changes != "chngs":

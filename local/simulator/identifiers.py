@@ -37,9 +37,7 @@ def cio_ids(people: NDArray[np.integer], valid: NDArray[np.bool_] | None = None)
     return fixed_width(matrix, valid)
 
 
-def delivery_ids(
-    deliveries: NDArray[np.integer], seed: int, valid: NDArray[np.bool_] | None = None
-) -> Column:
+def delivery_ids(deliveries: NDArray[np.integer], seed: int, valid: NDArray[np.bool_] | None = None) -> Column:
     """Return URL-safe base64 of 19 bytes, such as ZAIAAVTJVG0QcCok0-0ZKj6yiQ==."""
     raw = np.zeros((len(deliveries), 21), dtype=np.uint8)
     raw[:, :3] = (0x64, 0x02, 0x00)
@@ -74,4 +72,4 @@ def fixed_width(matrix: NDArray[np.uint8], valid: NDArray[np.bool_] | None = Non
     rows, width = matrix.shape
     offsets = np.arange(rows + 1, dtype=np.int32) * width
     bitmap = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
-    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(matrix), bitmap)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets.data), pa.py_buffer(matrix.data), bitmap)

@@ -30,7 +30,9 @@ _HTML = tuple(
     f'{said}</p><p><a href="https://shop.example.com/x?utm_source=customerio">Have a look</a></p></body></html>'
     for said in _TEXTS
 )
-_AMP = '<!doctype html><html ⚡4email><head><script async src="https://cdn.ampproject.org/v0.js"></script></head></html>'
+_AMP = (
+    '<!doctype html><html ⚡4email><head><script async src="https://cdn.ampproject.org/v0.js"></script></head></html>'
+)
 _SENDERS = ("news@mail.example.com", "Ana from Example <ana@mail.example.com>", "no-reply@mail.example.com")
 _HOOK = "https://hooks.example.com/orders"
 

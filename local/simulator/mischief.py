@@ -111,9 +111,7 @@ class Mischief:
         form = self._forms[int(self._rng.integers(0, len(self._forms)))]
         content = form.encode(table)
         file = self._file(numbered, content, table.num_rows, why)
-        fate = next(
-            (kind for kind in _FATES if (not initial or kind in _FATES[:2]) and self._wants(kind)), None
-        )
+        fate = next((kind for kind in _FATES if (not initial or kind in _FATES[:2]) and self._wants(kind)), None)
         match fate:
             case None:
                 if Misbehaviour.OUT_OF_ORDER in self._kinds and self._rng.random() < 0.15:

@@ -22,9 +22,7 @@ class Population:
         self._start = start
         self._founded = start - (history_days + 365) * DAY
         self.count = people
-        self.created = np.sort(
-            (self._founded + rng.random(people) * (start - HOUR - self._founded)).astype(np.int64)
-        )
+        self.created = np.sort((self._founded + rng.random(people) * (start - HOUR - self._founded)).astype(np.int64))
         # Deleted before the first sync: never exported, and their history is anonymous.
         self.gone = rng.random(people) < 0.01
         self.suppressed = np.zeros(people, dtype=np.bool_)
@@ -54,9 +52,7 @@ class Population:
         created = self.created[person]
         since = np.maximum(start - MINUTE - created, 1)
         changed = created + (self._rng.random(len(person)) ** 2 * since).astype(np.int64)
-        return blank(
-            PERSON, len(person), at=changed, person=person, created=created, deleted=-1, suppressed=-1
-        )
+        return blank(PERSON, len(person), at=changed, person=person, created=created, deleted=-1, suppressed=-1)
 
     def first_attributes(self, people: Records) -> Records:
         """Return the profile these people begin with."""

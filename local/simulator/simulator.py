@@ -35,9 +35,7 @@ class Simulator:
         if start.tzinfo is None:
             raise ValueError("start must be an aware datetime, such as datetime(2026, 11, 1, tzinfo=UTC)")
         forms = (physical,) if isinstance(physical, Physical) else tuple(physical)
-        self._exporter = Exporter(
-            seed, workspace_id, people, _microseconds(start), history_days, deliveries_per_day
-        )
+        self._exporter = Exporter(seed, workspace_id, people, _microseconds(start), history_days, deliveries_per_day)
         self._mischief = Mischief(seed, workspace_id, prefix, misbehaviour, forms, Spool())
         self._now = start.astimezone(UTC)
         self._begun = False

@@ -86,14 +86,10 @@ class WorkerContract:
         }
 
     def test_the_source_is_read_from_the_setting(self, settings: dict[str, str]) -> None:
-        with open_worker(
-            SAMPLE, settings | {"BLOB_TRIGGER_SOURCE": "LogsAndContainerScan"}, self.kind
-        ) as worker:
+        with open_worker(SAMPLE, settings | {"BLOB_TRIGGER_SOURCE": "LogsAndContainerScan"}, self.kind) as worker:
             assert worker.functions["ingest_export"].trigger["source"] == "LogsAndContainerScan"
 
-    def test_a_blob_function_learns_the_name_without_any_download(
-        self, worker: Worker, container: str
-    ) -> None:
+    def test_a_blob_function_learns_the_name_without_any_download(self, worker: Worker, container: str) -> None:
         # No such blob exists, so a binding that read anything would fail.
         worker.invoke_blob("ingest_export", container, "exports/a b+ü.parquet")
         (seen,) = status(worker)["seen"]

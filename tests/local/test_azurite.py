@@ -96,9 +96,7 @@ def test_without_node_the_error_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
         pass
 
 
-def test_without_node_modules_the_error_says_what_to_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_node_modules_the_error_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(azurite_module, "ROOT", tmp_path)
     with pytest.raises(AzuriteUnavailable, match="make setup"), running(in_memory=True):
         pass

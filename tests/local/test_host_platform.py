@@ -85,9 +85,7 @@ def test_a_blob_written_through_the_sas_reaches_the_function(
     assert seen(host) == [f"{container}/exports/a.parquet", f"{container}/exports/b.parquet"]
 
 
-def test_a_listing_tells_of_a_blob_again_only_when_it_changed(
-    host: Host, exporter: customerio.Exporter
-) -> None:
+def test_a_listing_tells_of_a_blob_again_only_when_it_changed(host: Host, exporter: customerio.Exporter) -> None:
     exporter.write("a.parquet", b"1")
     assert len(host.scan()) == 1
     assert host.scan() == []
@@ -104,9 +102,7 @@ def test_events_are_not_deduplicated(host: Host, container: str) -> None:
     assert seen(host) == [f"{container}/exports/a.parquet"] * 2
 
 
-def test_event_grid_does_not_tell_of_the_past(
-    settings: dict[str, str], exporter: customerio.Exporter
-) -> None:
+def test_event_grid_does_not_tell_of_the_past(settings: dict[str, str], exporter: customerio.Exporter) -> None:
     exporter.write("before.parquet", b"1")
     with open_host(SAMPLE, settings | {"BLOB_TRIGGER_SOURCE": "EventGrid"}) as host:
         assert host.scan() == []
@@ -114,9 +110,7 @@ def test_event_grid_does_not_tell_of_the_past(
         assert [future.result(30).blob_name for future in host.scan()] == ["exports/after.parquet"]
 
 
-def test_a_container_that_comes_later_is_watched(
-    settings: dict[str, str], azurite: Azurite, container: str
-) -> None:
+def test_a_container_that_comes_later_is_watched(settings: dict[str, str], azurite: Azurite, container: str) -> None:
     later = f"{container}-later"
     with open_host(SAMPLE, settings | {"EXPORT_CONTAINER": later}) as host:
         assert host.scan() == []
@@ -131,9 +125,7 @@ def test_five_attempts_then_the_poison_queue(
 ) -> None:
     etag = exporter.write("poison.parquet", b"1")
     exporter.write("good.parquet", b"1")
-    bad = {future.result(30) for future in host.scan()} - {
-        Delivery("ingest_export", "exports/good.parquet", 1)
-    }
+    bad = {future.result(30) for future in host.scan()} - {Delivery("ingest_export", "exports/good.parquet", 1)}
     error = "RuntimeError: this blob always fails"
     assert bad == {Delivery("ingest_export", "exports/poison.parquet", 5, poisoned=True, error=error)}
     assert pauses == [RETRY_SECONDS] * 4

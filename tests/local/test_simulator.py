@@ -234,21 +234,13 @@ def test_an_unknown_creation_date_is_1970(day: list[Sync]) -> None:
 def test_quiet_datasets_write_no_file_and_nights_are_quiet(day: list[Sync]) -> None:
     assert any({file.dataset for file in sync.files} < set(DATASETS) for sync in day)
     assert len(day) - 1 < 96
-    by_hour = [
-        sum(file.rows for sync in day[1:] if sync.at.hour == hour for file in sync.files)
-        for hour in range(24)
-    ]
+    by_hour = [sum(file.rows for sync in day[1:] if sync.at.hour == hour for file in sync.files) for hour in range(24)]
     assert sum(by_hour[2:5]) < sum(by_hour[9:12]) / 4
 
 
 def test_weekends_are_slow() -> None:
     quiet, busy = (
-        sum(
-            file.rows
-            for sync in simulator(start=start).run(days=0.2)
-            if not sync.initial
-            for file in sync.files
-        )
+        sum(file.rows for sync in simulator(start=start).run(days=0.2) if not sync.initial for file in sync.files)
         for start in (datetime(2026, 11, 8, 8, tzinfo=UTC), datetime(2026, 11, 10, 8, tzinfo=UTC))
     )
     assert quiet < busy / 2
@@ -271,9 +263,7 @@ def test_every_physical_form_says_the_same(form: Physical, day: list[Sync]) -> N
     for plain, other in zip(day[0].files, sync.files, strict=True):
         expected, got = rows(plain), canonical(rows(other), other.dataset)
         if form.timestamps == "ms":
-            expected = canonical(
-                pq.read_table(io.BytesIO(Physical(timestamps="ms").encode(expected))), plain.dataset
-            )
+            expected = canonical(pq.read_table(io.BytesIO(Physical(timestamps="ms").encode(expected))), plain.dataset)
         assert got.equals(canonical(expected, plain.dataset))
 
 
@@ -289,8 +279,7 @@ def test_physical_forms_are_what_they_say() -> None:
 
     assert columns(Physical(timestamps="int96"))["created_at"][0] == "INT96"
     assert (
-        "isAdjustedToUTC=false, timeUnit=milliseconds"
-        in columns(Physical(timestamps="ms", utc=False))["created_at"][1]
+        "isAdjustedToUTC=false, timeUnit=milliseconds" in columns(Physical(timestamps="ms", utc=False))["created_at"][1]
     )
     assert "isAdjustedToUTC=true, timeUnit=nanoseconds" in columns(Physical(timestamps="ns"))["created_at"][1]
     narrow = columns(Physical(integers="int32"))
@@ -331,9 +320,7 @@ def test_the_command_line_writes_files_in_order_and_the_truth_beside_them(tmp_pa
     )
     expected = [file for sync in same.run(days=0.5) for file in sync.files]
     written = sorted(path for path in out.rglob("*.parquet") if path.parent != out / "truth")
-    assert [path.relative_to(out).parts[1:] for path in written] == [
-        ("cio", file.name[4:]) for file in expected
-    ]
+    assert [path.relative_to(out).parts[1:] for path in written] == [("cio", file.name[4:]) for file in expected]
     assert [path.read_bytes() for path in written] == [file.content() for file in expected]
     for dataset, table in same.truth().items():
         assert pq.ParquetFile(out / "truth" / f"{dataset}.parquet").read().equals(table)

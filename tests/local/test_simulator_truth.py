@@ -71,9 +71,7 @@ def assert_truth(simulator: Simulator) -> dict[str, pa.Table]:
         for row in got:
             key = (row["workspace_id"], *(row[name] for name in KEYS[dataset]))
             there = expected[key]
-            assert {name: aware(value) for name, value in row.items()} == {
-                name: there.get(name) for name in row
-            }
+            assert {name: aware(value) for name, value in row.items()} == {name: there.get(name) for name in row}
             assert there.keys() <= row.keys()
         keys = [(row["workspace_id"], *(row[name] for name in KEYS[dataset])) for row in got]
         assert keys == sorted(keys)
@@ -232,9 +230,7 @@ def test_the_higher_sequence_wins_whatever_arrived_first() -> None:
 
 
 def test_the_second_sequence_breaks_a_tie_and_none_comes_first() -> None:
-    assert (
-        value(made([attribute("b")], 9, 3), made([attribute("a")], 9), made([attribute("c")], 9, 20)) == "c"
-    )
+    assert value(made([attribute("b")], 9, 3), made([attribute("a")], 9), made([attribute("c")], 9, 20)) == "c"
     assert value(made([attribute("b")], 9, 3), made([attribute("a")], 9)) == "b"
 
 

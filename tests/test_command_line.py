@@ -1,0 +1,234 @@
+"""Prove what the command line answers, and with which exit status: against a real Azurite and a real DuckDB."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest import __main__ as command_line
+from ingest.settings import CATALOGUE
+from ingest.warehouses.duckdb.file import database_file
+from local import customerio
+from local.azurite import ROOT, Azurite
+from tests import factories
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Both streams, without the line breaks of a narrow terminal."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def exporter(azurite: Azurite, container: str) -> Iterator[customerio.Exporter]:
+    opened = customerio.Exporter(customerio.grant(azurite.connection_string, container))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "warehouse.duckdb"
+    database_file(tmp_path / "warehouse.duckdb", memory_limit="256MB").close()
+
+
+@pytest.fixture
+def run(
+    azurite: Azurite, container: str, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    for setting in CATALOGUE:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("EXPORT_STORAGE", azurite.connection_string)
+    monkeypatch.setenv("EXPORT_CONTAINER", container)
+    monkeypatch.setenv("DUCKDB_PATH", str(path))
+
+    def run(*words: str, **environment: str) -> Answer:
+        with monkeypatch.context() as patched:
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "argv", ["ingest", *words])
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                command_line.main()
+        said = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+def test_a_drain_loads_and_says_how_much(run: Run, exporter: customerio.Exporter) -> None:
+    assert run("drain").status == 0
+    exporter.write(factories.name(), factories.parquet("deliveries", [{"delivery_id": "a"}, {"delivery_id": "b"}]))
+    done = run("drain")
+    assert done.status == 0
+    assert "1 files loaded" in done.text or "1 file loaded" in done.text
+    assert "2 rows" in done.text
+
+
+def test_a_rejected_file_needs_a_person_and_is_replayed_after_a_fix(run: Run, exporter: customerio.Exporter) -> None:
+    name = factories.name()
+    drifted = factories.parquet("deliveries", [{"Extra": "x"}], types={"Extra": factories.pa.string()})
+    exporter.write(name, drifted)
+    done = run("drain", DRIFT="reject")
+    assert done.status == 1
+    assert name in done.text
+    assert "DRIFT=evolve" in done.text
+    listed = run("rejected")
+    assert listed.status == 0
+    assert name in listed.text
+    (record,) = json.loads(run("rejected", "--json").out)
+    assert record["blob_name"] == name
+    assert "'Extra'" in record["reason"]
+    assert run("drain").status == 0, "what was rejected waits for a person"
+    assert run("replay", DRIFT="reject").status == 1
+    assert run("replay", "another.parquet").status == 0
+    assert json.loads(run("rejected", "--json").out)
+    assert run("replay", name).status == 0
+    assert json.loads(run("rejected", "--json").out) == []
+
+
+def test_status_is_a_table_for_people_and_json_for_machines(run: Run, exporter: customerio.Exporter) -> None:
+    exporter.write("people_v4_7_5.parquet", factories.parquet("people", [{"workspace_id": 7}]))
+    run("drain")
+    shown = run("status")
+    assert shown.status == 0
+    assert "people" in shown.text
+    answer = json.loads(run("status", "--json").out)
+    assert [(each["dataset"], each["loaded"], each["last_sequence"]) for each in answer["streams"]] == [
+        ("people", 1, 5)
+    ]
+
+
+def test_a_sweep_does_what_the_timer_does(run: Run, exporter: customerio.Exporter) -> None:
+    exporter.write("what is this.txt", b"x")
+    assert run("sweep").status == 1
+    assert run("sweep").status == 0
+
+
+def test_no_answer_shows_a_secret(run: Run, azurite: Azurite, exporter: customerio.Exporter) -> None:
+    exporter.write(factories.name(), b"broken")
+    for words in (["drain"], ["status"], ["rejected"], ["doctor"]):
+        assert "AccountKey" not in run(*words).text
+
+
+# Settings and usage: exit status 2
+
+
+def test_wrong_settings_are_told_in_a_sentence(run: Run) -> None:
+    done = run("drain", DRIFT="perhaps")
+    assert done.status == 2
+    assert "DRIFT" in done.text
+    assert "Example: DRIFT=evolve" in done.text
+    assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize("words", [["dance"], ["drain", "--fast"], ["rejected", "0"], ["rejected", "--limit", "x"]])
+def test_wrong_usage_is_status_2(run: Run, words: list[str]) -> None:
+    assert run(*words).status == 2
+
+
+@pytest.mark.parametrize("command", ["drain", "sweep", "status", "rejected", "replay", "doctor"])
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    done = run(command, "--help")
+    assert done.status == 0
+    assert "Usage" in done.text
+
+
+# The doctor
+
+
+def findings(answer: Answer) -> dict[str, str]:
+    return {line.split(":")[0].split()[-1]: line for line in answer.out.splitlines() if ":" in line}
+
+
+def test_the_doctor_finds_nothing_where_all_is_well(run: Run) -> None:
+    done = run("doctor")
+    assert done.status == 0
+    assert "missing" not in done.text
+    for subject in ("settings", "container", "warehouse"):
+        assert subject in done.text
+
+
+@pytest.mark.parametrize(
+    ("environment", "what", "mend"),
+    [
+        ({"EXPORT_CONTAINER": "not-there"}, "'not-there' does not exist", "EXPORT_CONTAINER"),
+        ({"DUCKDB_PATH": "/proc/no/such/place.duckdb"}, "/proc/no/such/place.duckdb", ""),
+    ],
+    ids=["container", "warehouse"],
+)
+def test_the_doctor_says_what_is_missing_and_how_to_mend_it(
+    run: Run, environment: dict[str, str], what: str, mend: str
+) -> None:
+    done = run("doctor", **environment)
+    assert done.status == 1
+    assert what in done.text
+    assert mend in done.text
+    assert "Traceback" not in done.text
+
+
+def test_the_doctor_names_a_missing_setting(run: Run) -> None:
+    done = run("doctor", EXPORT_STORAGE="")
+    assert done.status == 2
+    assert "EXPORT_STORAGE" in done.text
+    assert "Example" in done.text
+
+
+def test_the_doctor_finds_a_wrong_key(run: Run, azurite: Azurite) -> None:
+    wrong = azurite.connection_string.replace("AccountKey=Eby8", "AccountKey=AAAA")
+    done = run("doctor", EXPORT_STORAGE=wrong)
+    assert done.status == 1
+    assert "Storage Blob Data Contributor" in done.text
+    assert "AccountKey" not in done.text
+
+
+def test_the_doctor_finds_a_file_that_is_no_database(run: Run, path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+    done = run("doctor")
+    assert done.status == 1
+    assert "cannot be opened as a DuckDB database" in done.text
+
+
+def test_a_container_that_is_not_there_is_status_1(run: Run) -> None:
+    done = run("drain", EXPORT_CONTAINER="not-there")
+    assert done.status == 1
+    assert "does not exist" in done.text
+
+
+# The real thing
+
+
+def test_python_m_ingest_is_the_command_line(scrubbed: dict[str, str], tmp_path: Path) -> None:
+    environment = {**scrubbed, "PYTHONPATH": str(ROOT)}
+    done: Any = subprocess.run(
+        [sys.executable, "-m", "ingest", "drain"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "EXPORT_STORAGE" in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr

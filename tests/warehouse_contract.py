@@ -1,0 +1,13 @@
+"""Hold every warehouse to one behaviour: each adapter's suite inherits this and gives the fixture `bench`."""
+
+from __future__ import annotations
+
+from tests.checkpoint_contract import ArrivalContract, FactsContract, LeaseContract
+from tests.columns_contract import ColumnsContract, RefusalContract
+from tests.loading_contract import CommitContract, NewestContract
+
+
+class WarehouseContract(
+    LeaseContract, ArrivalContract, FactsContract, CommitContract, NewestContract, ColumnsContract, RefusalContract
+):
+    """What a warehouse does."""
