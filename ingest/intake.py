@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ingest import scratch
 from ingest.arrivals import Arrival
 from ingest.errors import IngestError
 from ingest.parquet import read_footer
 from ingest.ports import Fetched, Landing, Unfetched
 
 _WORKERS = 4
-_PREFIX = "ingest-files-"
 
 
 class LocalCopies:
@@ -25,12 +23,12 @@ class LocalCopies:
 
     def __init__(self, landing: Landing) -> None:
         self._landing = landing
-        _remove_leftovers()
+        scratch.remove_leftovers()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fetch")
 
     def fetch(self, batch: Sequence[Arrival]) -> LocalFetch:
         """Start downloading a batch."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        folder = scratch.folder("files")
         tasks = [
             self._pool.submit(self._fetch, arrival, folder / f"{number}.parquet")
             for number, arrival in enumerate(batch)
@@ -68,21 +66,3 @@ class LocalFetch:
             if not task.cancelled():
                 task.exception()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _remove_leftovers() -> None:
-    """Free what killed processes left on the disk."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not _runs(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True

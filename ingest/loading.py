@@ -63,6 +63,8 @@ class Run:
         self._deadline = deadline
         self._beginnings = beginnings
         self._put_off: set[Blob] = set()
+        self._unreached: Sequence[Unfetched] = ()
+        self._reached = False
         self.tally = tally
         self.out_of_time = False
 
@@ -71,7 +73,11 @@ class Run:
         while True:
             self._discover()
             if not self._load_pending():
-                return
+                break
+        if self._unreached and not self._reached:
+            raise self._unreached[0].error
+        for failure in self._unreached:
+            self._give_up(failure.arrival, failure.error)
 
     def _tell(self, outcome: Outcome) -> None:
         self._parts.emit(outcome)
@@ -127,7 +133,13 @@ class Run:
         results = fetch.result()
         failures = [result for result in results if isinstance(result, Unfetched)]
         if 1 < len(failures) == len(batch) and all(isinstance(failure.error, Retryable) for failure in failures):
-            raise failures[0].error
+            # An outage, or a few bad blobs that happen to make a batch: the next one tells.
+            if self._unreached:
+                raise failures[0].error
+            self._unreached = failures
+            self._put_off.update(failure.arrival.blob for failure in failures)
+            return
+        self._reached = self._reached or len(failures) < len(batch)
         for failure in failures:
             self._give_up(failure.arrival, failure.error)
         dataset = DATASETS[self._lease.stream.dataset]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ def read_footer(path: Path) -> Footer:
         with pq.ParquetFile(path) as file:
             metadata, schema = file.metadata, file.schema_arrow
             chunks = _chunks(metadata)
-            fields = tuple(_field(field, chunks.get(field.name, ())) for field in schema)
+            twins = {name for name, times in Counter(schema.names).items() if times > 1}
+            fields = tuple(_field(field, () if field.name in twins else chunks.get(field.name, ())) for field in schema)
             return Footer(metadata.num_rows, fields)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
         raise FileUnreadable(
             f"no parquet footer can be read ({type(error).__name__}): cut short, damaged or not parquet.",
             hint="Have it exported again; the blob is kept.",

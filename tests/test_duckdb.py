@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,57 +20,16 @@ import pytest
 from ingest.arrivals import Held, Lease
 from ingest.errors import BatchRefused, WarehouseBusy, WarehouseUnavailable
 from ingest.naming import Stream
-from ingest.warehouses.duckdb import DuckDBWarehouse
 from ingest.warehouses.duckdb import warehouse as adapter
 from ingest.warehouses.duckdb.file import database_file
 from ingest.warehouses.owners import owner_of_this_process
 from local.azurite import ROOT
 from tests import factories
+from tests.duckdb_bench import MEMORY, DuckDBBench
 from tests.factories import START, TERM
 from tests.loading_contract import NewestContract
 from tests.warehouse_bench import Loader, claimed, of
 from tests.warehouse_contract import WarehouseContract
-
-MEMORY = "256MB"
-
-
-class DuckDBBench:
-    """A DuckDB file to try."""
-
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.path = path
-        self.warehouse = self.other()
-        self._monkeypatch = monkeypatch
-
-    def other(self, patience: float = 5) -> DuckDBWarehouse:
-        return DuckDBWarehouse(self.path, "customerio", patience=patience, memory_limit=MEMORY)
-
-    def query(self, sql: str, values: Any = None) -> list[dict[str, Any]]:
-        with database_file(self.path, memory_limit=MEMORY).cursor(5) as cursor:
-            return cursor.execute(sql, values).to_arrow_table().to_pylist()
-
-    def rows(self, table: str, order: str = "1") -> list[dict[str, Any]]:
-        return self.query(f"SELECT * FROM warehouse.customerio.{table} ORDER BY {order}")
-
-    def take_over(self, lease: Lease) -> None:
-        self.query(
-            "UPDATE warehouse.customerio.ingest_streams SET generation = generation + 1, lease_owner = 'another' "
-            "WHERE workspace_id = $1 AND dataset = $2",
-            [lease.stream.workspace_id, lease.stream.dataset],
-        )
-
-    @contextmanager
-    def before_commit(self, action: Callable[[], None]) -> Iterator[None]:
-        merge = adapter.merge
-
-        def merge_and_act(*arguments: Any, **named: Any) -> Any:
-            counts = merge(*arguments, **named)
-            action()
-            return counts
-
-        with self._monkeypatch.context() as patched:
-            patched.setattr(adapter, "merge", merge_and_act)
-            yield
 
 
 @pytest.fixture
@@ -133,7 +92,9 @@ def test_a_full_disk_is_no_rejection(bench: DuckDBBench, tmp_path: Path, error: 
 FILLS_THE_DISK = """
 import random, resource, signal, sys
 from pathlib import Path
-from tests.test_duckdb import *
+import pytest
+from tests.duckdb_bench import DuckDBBench
+from tests.warehouse_bench import Loader, of
 bench = DuckDBBench(Path(sys.argv[1]) / "warehouse.duckdb", pytest.MonkeyPatch())
 bench.warehouse.prepare()
 folder = Path(sys.argv[1])

@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import os
 import re
-import tempfile
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingest import scratch
 from ingest.errors import WarehouseBusy, WarehouseUnavailable
 
 ALIAS = "warehouse"
@@ -61,6 +62,7 @@ class DatabaseFile:
         self._timer: threading.Timer | None = None
         self._waiting = path.with_name(path.name + ".waiting")
         self._pid = os.getpid()
+        self._spill: Path | None = None
         atexit.register(self.close)
 
     @contextmanager
@@ -186,6 +188,9 @@ class DatabaseFile:
                 self._waiting.unlink(missing_ok=True)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self._spill is None:
+            self._spill = scratch.folder("duckdb")
+            atexit.register(shutil.rmtree, self._spill, ignore_errors=True)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -199,7 +204,7 @@ class DatabaseFile:
                 "threads": THREADS,
                 "memory_limit": self._memory_limit,
                 "preserve_insertion_order": "false",
-                "temp_directory": str(Path(tempfile.gettempdir()) / f"ingest-duckdb-{os.getpid()}"),
+                "temp_directory": str(self._spill),
                 # Nothing is fetched at run time, and no time zone but UTC can come in by way of the icu extension.
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
