@@ -54,6 +54,8 @@ def status(
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     else:
         screen.show_status(_out, answer)
+    if answer["live"] and answer["trouble"]:
+        raise typer.Exit(NEEDS_A_PERSON)
 
 
 @app.command()
@@ -83,7 +85,10 @@ def replay(
     """Give rejected files another try, after a fix."""
     with screen.progress(_err) as emit:
         tally = _build(emit).replay(blobs or None)
+    _err.print(f"{tally.reopened:,} rejected files tried again.")
     _conclude(tally)
+    if blobs and not tally.reopened:
+        raise typer.Exit(NEEDS_A_PERSON)
 
 
 @app.command()

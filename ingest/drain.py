@@ -13,7 +13,7 @@ from ingest.arrivals import Held, Lease
 from ingest.errors import LeaseLost, Retryable, WarehouseBusy
 from ingest.loading import Parts, Run
 from ingest.naming import UNCLASSIFIED, Stream, beginnings, stream_of
-from ingest.outcomes import Outcome, StreamHeld, StreamLost, Tally
+from ingest.outcomes import FilesReopened, Outcome, StreamHeld, StreamLost, Tally
 
 
 class Drain:
@@ -74,9 +74,11 @@ class Drain:
                 tally = self._tell(StreamHeld(stream, lease.owner), tally)
                 continue
             try:
-                self._parts.warehouse.reopen(lease, blobs)
+                reopened = self._parts.warehouse.reopen(lease, blobs)
             finally:
                 self._parts.warehouse.release(lease)
+            if reopened:
+                tally = self._tell(FilesReopened(stream, reopened), tally)
             tally = self._drain(stream, deadline, tally)
         return tally
 

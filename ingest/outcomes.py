@@ -59,6 +59,14 @@ class SchemaDrifted:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesReopened:
+    """Rejected files that a person asked to try again."""
+
+    stream: Stream
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class Discovered:
     """Arrivals recorded as pending. `size` is in bytes."""
 
@@ -94,6 +102,7 @@ Outcome = (
     | FileRejected
     | FileDeferred
     | FileSuperseded
+    | FilesReopened
     | SchemaDrifted
     | Discovered
     | StreamHeld
@@ -112,6 +121,7 @@ class Tally:
     rejected: int = 0
     deferred: int = 0
     superseded: int = 0
+    reopened: int = 0
     read: int = 0
     applied: int = 0
     size: int = 0
@@ -137,6 +147,8 @@ class Tally:
                 return replace(self, deferred=self.deferred + 1, unfinished=self.unfinished | {outcome.stream})
             case FileSuperseded():
                 return replace(self, superseded=self.superseded + 1)
+            case FilesReopened():
+                return replace(self, reopened=self.reopened + outcome.files)
             case StreamHeld():
                 return replace(self, held=self.held | {outcome.stream})
             case StreamLost() | OutOfTime():

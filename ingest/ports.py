@@ -158,8 +158,8 @@ class Warehouse(Protocol):
         """Create the checkpoint tables where they are missing."""
         ...
 
-    def unsettled(self, blobs: Sequence[Blob]) -> Sequence[Blob]:
-        """Return those of the blobs that the checkpoint does not know at their ETag."""
+    def unsettled(self, blobs: Sequence[Blob], *, hurried: bool = False) -> Sequence[Blob]:
+        """Return those of the blobs that the checkpoint does not know at their ETag; wait but shortly if `hurried`."""
         ...
 
     def waiting(self) -> Sequence[Stream]:

@@ -52,7 +52,7 @@ class Settings(BaseModel):
     container: Annotated[str, Field(alias="EXPORT_CONTAINER", pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")] = "customerio"
     prefix: Annotated[str, Field(alias="EXPORT_PREFIX")] = ""
     trigger_source: Annotated[TriggerSource, Field(alias="BLOB_TRIGGER_SOURCE")] = TriggerSource.EVENT_GRID
-    sweep_schedule: Annotated[str, Field(alias="SWEEP_SCHEDULE")] = "0 */5 * * * *"
+    sweep_schedule: Annotated[str, Field(alias="SWEEP_SCHEDULE", pattern=r"^\S+( \S+){5}$")] = "0 */5 * * * *"
     warehouse: Annotated[str, Field(alias="WAREHOUSE", pattern=r"^duckdb$")] = "duckdb"
     warehouse_schema: Annotated[str, Field(alias="WAREHOUSE_SCHEMA", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = (
         "customerio"
@@ -80,6 +80,13 @@ class Settings(BaseModel):
         if isinstance(names, frozenset) and (unknown := names - set(DATASETS)):
             raise ValueError(f"no dataset is called {', '.join(sorted(unknown))}")
         return names or frozenset(DATASETS)
+
+    @field_validator("duckdb_path", mode="after")
+    @classmethod
+    def _a_file(cls, value: Path) -> Path:
+        if value == Path() or value.is_dir():
+            raise ValueError("it has to name a file")
+        return value
 
     @model_validator(mode="after")
     def _some_storage(self) -> Settings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.errors import IngestError
+from ingest.errors import IngestError, WarehouseBusy
 from ingest.naming import UNCLASSIFIED, Stream, stream_of
 from ingest.ports import Clock, Facts, Landing, StreamFacts, Warehouse
 
@@ -23,21 +24,45 @@ class Report:
     """Why the container could not be listed, if so."""
 
 
-def report(landing: Landing, warehouse: Warehouse, clock: Clock) -> Report:
-    """Gather the facts, and what has arrived without anybody having noticed."""
+_LOOKS = 3
+
+
+def report(landing: Landing, warehouse: Warehouse, clock: Clock, datasets: Collection[str]) -> Report:
+    """Gather the facts, and what has arrived of the datasets without anybody having noticed.
+
+    Workers may record what is being counted: where the facts moved meanwhile, it is counted again.
+    """
     facts = warehouse.facts(clock.now())
+    for _ in range(_LOOKS):
+        if facts.holder is not None:
+            return Report(clock.now(), facts, {}, trouble=facts.holder)
+        try:
+            unseen = _unseen(landing, warehouse, datasets)
+        except WarehouseBusy:
+            unseen = {}
+        except IngestError as error:
+            return Report(clock.now(), facts, {}, trouble=str(error))
+        before, facts = facts, warehouse.facts(clock.now())
+        if facts.holder is None and [each.arrived for each in before.streams] == [
+            each.arrived for each in facts.streams
+        ]:
+            break
+    return Report(clock.now(), facts, unseen if facts.holder is None else {}, trouble=facts.holder or "")
+
+
+def _arrived(facts: Facts) -> list[int]:
+    return [stream.arrived for stream in facts.streams]
+
+
+def _unseen(landing: Landing, warehouse: Warehouse, datasets: Collection[str]) -> dict[Stream, tuple[int, datetime]]:
     unseen: dict[Stream, tuple[int, datetime]] = {}
-    if facts.holder is not None:
-        return Report(clock.now(), facts, unseen, trouble=facts.holder)
-    try:
-        for page in landing.pages():
-            for blob in warehouse.unsettled(page):
-                stream = stream_of(blob.name)
+    for page in landing.pages():
+        for blob in warehouse.unsettled(page, hurried=True):
+            stream = stream_of(blob.name)
+            if stream == UNCLASSIFIED or stream.dataset in datasets:
                 count, oldest = unseen.get(stream, (0, blob.modified))
                 unseen[stream] = (count + 1, min(oldest, blob.modified))
-    except IngestError as error:
-        return Report(clock.now(), facts, unseen, trouble=str(error))
-    return Report(clock.now(), facts, unseen)
+    return unseen
 
 
 def document(report: Report) -> dict[str, Any]:

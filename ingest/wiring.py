@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import ContainerClient, ExponentialRetry
 
 from ingest.clock import SystemClock
 from ingest.doctor import Finding, look
@@ -56,7 +56,7 @@ class App:
 
     def status(self) -> Report:
         """Sum up where every stream stands."""
-        return report(self.landing, self.warehouse, self.clock)
+        return report(self.landing, self.warehouse, self.clock, self.settings.datasets)
 
     def _deadline(self) -> datetime:
         return self.clock.now() + timedelta(seconds=self.settings.time_budget_seconds)
@@ -86,14 +86,20 @@ def build(settings: Settings, emit: Emit = log_outcome) -> App:
 
 def container_client(settings: Settings) -> ContainerClient:
     """Return the landing container's client, signed in by connection string or by identity."""
-    sizes: dict[str, Any] = {"max_single_get_size": CHUNK, "max_chunk_get_size": CHUNK}
+    options: dict[str, Any] = {
+        "max_single_get_size": CHUNK,
+        "max_chunk_get_size": CHUNK,
+        # A container that does not answer is told as such in a quarter of a minute, not in minutes.
+        "connection_timeout": 5,
+        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2),
+    }
     if settings.connection_string is None:
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (a quarter of a second where it is not needed)
 
         credential = DefaultAzureCredential(managed_identity_client_id=settings.storage_client_id)
-        return ContainerClient(settings.storage_uri or "", settings.container, credential=credential, **sizes)
+        return ContainerClient(settings.storage_uri or "", settings.container, credential=credential, **options)
     try:
-        return ContainerClient.from_connection_string(settings.connection_string, settings.container, **sizes)
+        return ContainerClient.from_connection_string(settings.connection_string, settings.container, **options)
     except ValueError as error:
         raise SettingsError(
             "EXPORT_STORAGE: it is not a storage connection string.",

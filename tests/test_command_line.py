@@ -101,7 +101,7 @@ def test_a_rejected_file_needs_a_person_and_is_replayed_after_a_fix(run: Run, ex
     assert "'Extra'" in record["reason"]
     assert run("drain").status == 0, "what was rejected waits for a person"
     assert run("replay", DRIFT="reject").status == 1
-    assert run("replay", "another.parquet").status == 0
+    assert run("replay", "another.parquet").status == 1, "a name that is not among the rejected is a slip"
     assert json.loads(run("rejected", "--json").out)
     assert run("replay", name).status == 0
     assert json.loads(run("rejected", "--json").out) == []

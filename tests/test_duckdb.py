@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,19 @@ class TestDuckDBWithLargeTables(NewestContract):
     def every_table_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(adapter, "LARGE_TABLE", 0)
         monkeypatch.setattr(adapter, "SMALL_BATCH", float("inf"))
+
+    def test_what_another_process_loaded_is_not_taken_for_new(self, bench: DuckDBBench, tmp_path: Path) -> None:
+        """Let one remember the table's keys, another add one, and the first load a newer row of it."""
+        bench.warehouse.prepare()
+        loader = Loader(bench, tmp_path)
+        for sequence in (1, 2, 3):
+            loader.load(loader.arrives(of("deliveries", {"delivery_id": str(sequence)}), sequence))
+        first, loader.warehouse = loader.warehouse, bench.other()
+        loader.load(loader.arrives(of("deliveries", {"delivery_id": "other's", "seq_num": 1}), 4))
+        loader.warehouse = first
+        loader.load(loader.arrives(of("deliveries", {"delivery_id": "other's", "seq_num": 2}), 5))
+        found = [(row["delivery_id"], row["seq_num"]) for row in bench.rows("deliveries", "delivery_id")]
+        assert found == [("1", 1), ("2", 1), ("3", 1), ("other's", 2)]
 
 
 # The surroundings' faults are no file's
@@ -137,17 +150,27 @@ def python(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def another_process(script: str, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a script until the block ends; it says "in" when it is where it should be."""
-    with subprocess.Popen(
-        [sys.executable, "-c", script, *words], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "in\n"
+def another_process(script: str, *words: str, holding: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run a script until the block ends; it says "in" when it is where it should be.
+
+    With `holding`, that file is held until the process is seen to wait for it.
+    """
+    command = [sys.executable, "-c", script, *words]
+    with ExitStack() as stack:
+        if holding is not None:
+            stack.enter_context(database_file(holding, memory_limit=MEMORY).cursor(5))
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "in\n"
+            while holding is not None and not holding.with_name(f"{holding.name}.waiting").exists():
+                assert process.poll() is None
+                threading.Event().wait(0.01)
+            stack.close()
             yield process
         finally:
             process.kill()
+            process.communicate()
 
 
 def test_a_file_held_elsewhere_is_busy_and_the_holder_is_named(bench: DuckDBBench) -> None:
@@ -207,13 +230,14 @@ print("claimed", flush=True)
 """
 
 
-def test_a_waiting_process_gets_in_between_the_loads_of_a_long_backlog(bench: DuckDBBench, tmp_path: Path) -> None:
-    """Load until the other one is in: that ends only because it gets its turn."""
+def test_a_waiting_process_gets_in_between_the_loads_of_a_backlog(bench: DuckDBBench, tmp_path: Path) -> None:
+    """Hold the file until the other one waits for it, then load without a pause: it must get its turn soon."""
     bench.warehouse.prepare()
     loader = Loader(bench, tmp_path)
-    with another_process(WAITS_FOR_THE_FILE, str(bench.path)):
-        for sequence in range(1, 2000):
-            loader.load(loader.arrives(of("deliveries", {"delivery_id": str(sequence)}), sequence))
+    files = [loader.arrives(of("deliveries", {"delivery_id": str(number)}), number) for number in range(30)]
+    with another_process(WAITS_FOR_THE_FILE, str(bench.path), holding=bench.path):
+        for file in files:
+            loader.load(file)
             if any(row["lease_owner"] == "the one who waited" for row in bench.rows("ingest_streams")):
                 return
     pytest.fail("the waiting process never got in")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ingest.datasets import DATASETS
 from ingest.errors import LandingUnavailable
 from ingest.naming import UNCLASSIFIED
 from ingest.ports import Facts, StreamFacts
@@ -47,7 +48,7 @@ class Checkpoint:
     def facts(self, now: Any) -> Facts:
         return self._facts
 
-    def unsettled(self, blobs: Any) -> Any:
+    def unsettled(self, blobs: Any, *, hurried: bool = False) -> Any:
         return [blob for blob in blobs if "known" not in blob.name]
 
 
@@ -57,7 +58,7 @@ class Unreachable(MemoryLanding):
 
 
 def told(landing: MemoryLanding, facts: Facts) -> dict[str, Any]:
-    answer = document(report(landing, Checkpoint(facts), FakeClock()))  # type: ignore[arg-type]
+    answer = document(report(landing, Checkpoint(facts), FakeClock(), DATASETS))  # type: ignore[arg-type]
     assert json.loads(json.dumps(answer)) == answer
     return answer
 

@@ -56,11 +56,11 @@ class Checkpoint:
                 cursor.execute(self._sql[name])
         self._prepared = True
 
-    def unsettled(self, blobs: Sequence[Blob]) -> Sequence[Blob]:
-        """Return those of the blobs that the checkpoint does not know at their ETag."""
+    def unsettled(self, blobs: Sequence[Blob], *, hurried: bool = False) -> Sequence[Blob]:
+        """Return those of the blobs that the checkpoint does not know at their ETag; wait but shortly if `hurried`."""
         if not blobs:
             return ()
-        with self._cursor() as cursor:
+        with self._cursor(reader=hurried) as cursor:
             return self._unsettled(cursor, blobs)
 
     def waiting(self) -> Sequence[Stream]:
@@ -176,7 +176,7 @@ class Checkpoint:
     @contextmanager
     def _cursor(self, *, reader: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection; what DuckDB raises and nobody nearer knows better is a reason to try again later."""
-        with self._file.cursor(self._patience, reader=reader) as cursor:
+        with self._file.cursor(_STATUS_PATIENCE if reader else self._patience, reader=reader) as cursor:
             try:
                 yield cursor
             except duckdb.Error as error:
