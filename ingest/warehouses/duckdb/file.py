@@ -63,7 +63,7 @@ class DatabaseFile:
         self._waiting = path.with_name(path.name + ".waiting")
         self._pid = os.getpid()
         self._spill: Path | None = None
-        atexit.register(self.close)
+        atexit.register(self._end)
 
     @contextmanager
     def cursor(self, patience: float, *, reader: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -73,15 +73,13 @@ class DatabaseFile:
         be opened at all. A `reader` gets in while this process holds the file even if another waits for it.
         """
         root = self._enter(time.monotonic() + patience, reader=reader)
-        cursor = root.cursor()
         try:
-            yield cursor
+            with contextlib.closing(root.cursor()) as cursor:
+                yield cursor
         except (duckdb.FatalException, duckdb.InternalException):
             self._broken = True
             raise
         finally:
-            with contextlib.suppress(duckdb.Error):
-                cursor.close()
             self._leave()
 
     def close(self) -> None:
@@ -91,6 +89,11 @@ class DatabaseFile:
         with self._state:
             if self._inside == 0:
                 self._shut(checkpoint=True)
+
+    def _end(self) -> None:
+        self.close()
+        if self._spill is not None and os.getpid() == self._pid:
+            shutil.rmtree(self._spill, ignore_errors=True)
 
     def _rest(self) -> None:
         """Let go of the file after a moment without work; a short write-ahead log may stay for the next opening."""
@@ -190,7 +193,6 @@ class DatabaseFile:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         if self._spill is None:
             self._spill = scratch.folder("duckdb")
-            atexit.register(shutil.rmtree, self._spill, ignore_errors=True)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
