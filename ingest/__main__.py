@@ -22,6 +22,7 @@ from ingest.wiring import App, both, build, examine
 
 NEEDS_A_PERSON = 1
 WRONG_SETTINGS = 2
+INTERRUPTED = 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 _out = Console()
@@ -122,6 +123,10 @@ def main() -> NoReturn:
     except IngestError as error:
         screen.show_error(_err, error)
         sys.exit(NEEDS_A_PERSON)
+    except RuntimeError as error:
+        if "interrupted" not in str(error):  # DuckDB's word for Ctrl-C in the middle of a query
+            raise
+        sys.exit(INTERRUPTED)
     sys.exit(0)
 
 

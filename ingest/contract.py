@@ -36,16 +36,13 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column as the footer has it. `nulls` and `bounds` are None where the writer left no statistics."""
+    """One column as the footer has it."""
 
     name: str
     kind: Kind | None
     """None for the null type, which fits every kind."""
     reading: Reading
     physical: str
-    nulls: int | None = None
-    bounds: tuple[int, int] | tuple[str, str] | None = None
-    """No value lies outside them; instants are in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +127,8 @@ def _fits(column: Column, field: Field, rows: int, *, declared: bool = True) -> 
     nested = field.reading is Reading.NESTED and declared
     if field.kind is not None and (field.kind is not column.kind or nested):
         raise _broken(column.name, str(column.kind), field.physical)
-    nulls = rows if field.reading is Reading.EMPTY else field.nulls
-    if column.required and nulls:
-        raise _broken(column.name, f"a required {column.kind} without nulls", f"{nulls} nulls in {rows} rows")
+    if column.required and field.reading is Reading.EMPTY and rows:
+        raise _broken(column.name, f"a required {column.kind} without nulls", f"{rows} nulls in {rows} rows")
 
 
 def _broken(column: str, expected: str, found: str, *, hint: str = "") -> ContractBroken:

@@ -81,6 +81,13 @@ class Settings(BaseModel):
             raise ValueError(f"no dataset is called {', '.join(sorted(unknown))}")
         return names or frozenset(DATASETS)
 
+    @field_validator("warehouse_schema", mode="after")
+    @classmethod
+    def _a_schema_of_ours(cls, value: str) -> str:
+        if value.lower() in {"information_schema", "pg_catalog", "system", "temp"}:
+            raise ValueError("the warehouse keeps this schema for itself")
+        return value
+
     @field_validator("duckdb_path", mode="after")
     @classmethod
     def _a_file(cls, value: Path) -> Path:

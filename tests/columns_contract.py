@@ -187,8 +187,9 @@ class ColumnsContract(Fixtures):
 class RefusalContract(Fixtures):
     """What is refused, and what is said of it: never a value."""
 
-    def test_a_hidden_null_is_found(self, loader: Loader) -> None:
-        content = of("deliveries", {"delivery_type": None}, {}, write_statistics=False)
+    @pytest.mark.parametrize("statistics", [True, False], ids=["stated", "hidden"])
+    def test_a_null_in_a_required_column_is_found(self, loader: Loader, statistics: bool) -> None:
+        content = of("deliveries", {"delivery_type": None}, {}, write_statistics=statistics)
         with pytest.raises(ContractBroken, match="'delivery_type'.* required .*1 null"):
             loader.load(loader.arrives(content))
 

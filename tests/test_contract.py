@@ -22,7 +22,7 @@ def footer(dataset: Dataset = DELIVERIES, *more: Field, without: tuple[str, ...]
     """Give the footer of a file as declared, but for some columns."""
     replaced = {each.name.lower() for each in more}
     columns = [
-        field(column.name, column.kind, nulls=0)
+        field(column.name, column.kind)
         for column in dataset.columns
         if column.since == 1 and column.name not in (*without, *replaced)
     ]
@@ -58,7 +58,7 @@ def test_every_declaration_is_sound(dataset: Dataset) -> None:
 
 @given(st.permutations(DELIVERIES.columns))
 def test_columns_are_found_by_name_not_by_place(columns: list[Column]) -> None:
-    found = fit(Footer(3, tuple(field(column.name.upper(), column.kind, nulls=0) for column in columns)))
+    found = fit(Footer(3, tuple(field(column.name.upper(), column.kind) for column in columns)))
     assert {name: each.name for name, each in found.fields.items()} == {name: name.upper() for name in TABLE}
 
 
@@ -69,12 +69,6 @@ def test_columns_are_found_by_name_not_by_place(columns: list[Column]) -> None:
         (footer(DELIVERIES, field("delivery_id", Kind.INTEGER, physical="int64")), "delivery_id", "STRING", "int64"),
         (footer(DELIVERIES, field("created_at", Kind.STRING, physical="string")), "created_at", "TIMESTAMP", "string"),
         (footer(DELIVERIES, field("campaign_id", Kind.NUMBER, physical="double")), "campaign_id", "INTEGER", "double"),
-        (
-            footer(DELIVERIES, field("seq_num", Kind.INTEGER, nulls=2)),
-            "seq_num",
-            "required INTEGER",
-            "2 nulls in 3 rows",
-        ),
         (footer(DELIVERIES, field("seq_num", None, Reading.EMPTY)), "seq_num", "required INTEGER", "3 nulls in 3 rows"),
         (footer(DELIVERIES, field("SEQ_NUM", Kind.INTEGER), field("x"), field("X")), "X", "once", "twice"),
         (footer(DELIVERIES, field("_sequence", Kind.INTEGER)), "_sequence", "a meaning of its own", "some type"),
@@ -118,10 +112,6 @@ def test_a_null_column_fits_whatever_is_nullable() -> None:
 
 def test_no_rows_have_no_nulls() -> None:
     assert fit(footer(DELIVERIES, field("seq_num", None, Reading.EMPTY), rows=0)).rows == 0
-
-
-def test_missing_statistics_are_no_fault() -> None:
-    assert fit(footer(DELIVERIES, field("seq_num", Kind.INTEGER, nulls=None)))
 
 
 @pytest.mark.parametrize("kind", list(Kind))

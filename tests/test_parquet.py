@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,32 +84,7 @@ def test_a_null_column_fits_every_kind(read: Any) -> None:
 def test_int96_is_an_instant(read: Any) -> None:
     table = pa.table({"x": pa.array([NAIVE], pa.timestamp("ns"))})
     (field,) = read(factories.encoded(table, use_deprecated_int96_timestamps=True)).fields
-    assert (field.kind, field.bounds) == (Kind.TIMESTAMP, None)
-
-
-def test_nulls_are_counted_over_all_row_groups(read: Any) -> None:
-    table = pa.table({"x": [None, 1, None, None, 5], "y": ["a", "b", "c", "d", "e"]})
-    x, y = read(factories.encoded(table, row_group_size=2)).fields
-    assert (x.nulls, y.nulls) == (3, 0)
-    assert (x.bounds, y.bounds) == ((1, 5), ("a", "e"))
-
-
-def test_without_statistics_nothing_is_claimed(read: Any) -> None:
-    (field,) = read(factories.encoded(pa.table({"x": [1, None]}), write_statistics=False)).fields
-    assert (field.nulls, field.bounds) == (None, None)
-
-
-def test_a_column_with_statistics_in_some_row_groups_only_is_not_counted(read: Any) -> None:
-    found = read(factories.encoded(pa.table({"x": [1, None], "y": [1, None]}), write_statistics=["y"]))
-    x, y = found.fields
-    assert (x.nulls, y.nulls) == (None, 1)
-
-
-def test_a_part_of_a_nested_column_lends_no_nulls_to_a_flat_one(read: Any) -> None:
-    """A flat column may be called `a.b` beside a struct `a` with a field `b`."""
-    table = pa.table({"a": [{"b": None}], "a.b": [1]})
-    fields: dict[str, Field] = {field.name: field for field in read(factories.encoded(table)).fields}
-    assert fields["a.b"].nulls in (0, None)
+    assert field.kind == Kind.TIMESTAMP
 
 
 def test_no_rows_and_no_columns_are_fine(read: Any) -> None:
@@ -157,3 +134,37 @@ def test_the_simulators_files_of_every_form_are_read(read: Any) -> None:
             found = read(file.content())
             assert found.rows == file.rows
             assert file.dataset in DATASETS
+
+
+DAMAGES = """
+import random, struct, sys
+from pathlib import Path
+from ingest.errors import FileUnreadable
+from ingest.parquet import read_footer
+good, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+start = len(good) - 8 - struct.unpack("<I", good[-8:-4])[0]
+draw, refused = random.Random(7), 0
+for _ in range(1500):
+    bad = bytearray(good)
+    for _ in range(draw.choice([1, 1, 2, 8])):
+        bad[draw.randrange(start, len(bad) - 8)] = draw.randrange(256)
+    path.write_bytes(bad)
+    try:
+        read_footer(path)
+    except FileUnreadable:
+        refused += 1
+print(refused)
+"""
+
+
+def test_a_damaged_footer_never_ends_the_process(tmp_path: Path) -> None:
+    """pyarrow aborts over the column chunks of some damaged footers; that cannot be caught, so they are left alone."""
+    (tmp_path / "good").write_bytes(GOOD)
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGES, tmp_path / "good", tmp_path / "bad"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 300, "most of the damage is noticed at once"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,16 @@ _ENVIRONMENT = re.compile(
     r"no space left|disk quota|file too large|could not write|max_temp_directory_size", re.IGNORECASE
 )
 
-_Word = tuple[int | None, tuple[int, int] | tuple[str, str] | None]
-"""How many nulls a column has, and the bounds of its values."""
+_LONG = 200
+"""Bytes per value from which on a column's values are not held against its statistics: it would cost too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What must hold of a column's values; instants in microseconds since 1970."""
+
+    nulls: int | None
+    bounds: tuple[int, int] | tuple[str, str] | None = None
 
 
 def is_about_the_data(error: duckdb.Error) -> bool:
@@ -33,12 +42,13 @@ def is_about_the_data(error: duckdb.Error) -> bool:
 def keep_their_word(
     cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad], dataset: Dataset, *, verify: bool
 ) -> bool:
-    """Tell whether every file's values keep the bounds and null counts that its own footer states.
+    """Tell whether required columns have no nulls, and values keep the bounds and null counts of their own footers.
 
-    DuckDB takes damaged pages for good where they still decode: this catches about half of such damage. In required
-    columns whose nulls the footer does not state they are counted in any case; without `verify` nothing else is.
+    DuckDB takes damaged pages for good where they still decode: the footer's statistics catch about half of such
+    damage. They are left aside without `verify`.
     """
-    return all(_kept(cursor, group, dataset, verify=verify) for group in by_shape(files))
+    stated = _stated(cursor, files) if verify else {}
+    return all(_kept(cursor, group, dataset, stated) for group in by_shape(files))
 
 
 def diagnose(
@@ -54,6 +64,11 @@ def diagnose(
             continue
         try:
             nulls, misfits = _count(cursor, file.path, field, column)
+        except (duckdb.ConversionException, duckdb.OutOfRangeException):
+            return ContractBroken(
+                f"column {column.name!r}: expected {column.kind}, found values of {field.physical} that do not fit.",
+                hint="Nothing of the file was loaded; its blob is kept.",
+            )
         except duckdb.Error as error:
             if not is_about_the_data(error):
                 raise
@@ -83,34 +98,77 @@ def diagnose(
     return None
 
 
-def _kept(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad], dataset: Dataset, *, verify: bool) -> bool:
-    words = [_words(file, dataset, verify=verify) for file in files]
+_Stated = Mapping[tuple[str, str], Sequence[Any]]
+"""By path and column: nulls, and the least and greatest value as text and as an instant."""
+
+
+def _stated(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad]) -> _Stated:
+    """Read the statistics of all chunks, summed up by file and column."""
+    paths = ", ".join(literal(str(file.path)) for file in files)
+    found = cursor.execute(
+        "SELECT file_name, path_in_schema, "
+        "CASE WHEN bool_and(stats_null_count IS NOT NULL) THEN sum(stats_null_count)::BIGINT END, "
+        "list(stats_min_value) FILTER (stats_null_count < num_values), "
+        "list(stats_max_value) FILTER (stats_null_count < num_values), "
+        "min(epoch_us(TRY_CAST(stats_min_value AS TIMESTAMP))), max(epoch_us(TRY_CAST(stats_max_value AS TIMESTAMP))) "
+        f"FROM parquet_metadata([{paths}]) GROUP BY ALL "
+        f"HAVING sum(total_uncompressed_size) <= {_LONG} * greatest(1, sum(num_values))"
+    ).fetchall()
+    return {(row[0], row[1]): row[2:] for row in found}
+
+
+def _words(file: FileToLoad, dataset: Dataset, stated: _Stated) -> dict[str, _Word]:
+    words = ((name, _word(file, name, field, dataset, stated)) for name, field in file.fit.fields.items())
+    return {name: word for name, word in words if word is not None}
+
+
+def _word(file: FileToLoad, name: str, field: Field, dataset: Dataset, stated: _Stated) -> _Word | None:
+    declared = dataset.lookup.get(name)
+    required = declared is not None and declared.required
+    known = stated.get((str(file.path), field.name))
+    if known is None or known[0] is None or field.reading is not Reading.CAST:
+        return _Word(0) if required else None
+    nulls, lowest, highest, earliest, latest = known
+    return _Word(0 if required else nulls, _bounds(field.kind, lowest, highest, (earliest, latest)))
+
+
+def _bounds(
+    kind: Kind | None, lowest: Sequence[str | None] | None, highest: Sequence[str | None] | None, instants: Any
+) -> tuple[int, int] | tuple[str, str] | None:
+    """Return the bounds that a column's chunks state together, if every chunk with values states any."""
+    if not lowest or not highest or None in lowest or None in highest:
+        return None
+    least, greatest = [text for text in lowest if text is not None], [text for text in highest if text is not None]
+    if kind is Kind.TIMESTAMP:
+        return None if None in instants else (instants[0], instants[1])
+    if kind is Kind.INTEGER:
+        return min(map(int, least)), max(map(int, greatest))
+    # DuckDB writes what is not text, such as bounds cut short within a character, with backslashes.
+    if kind is Kind.STRING and not any("\\" in text for text in (*least, *greatest)):
+        return min(least), max(greatest)
+    return None
+
+
+def _kept(cursor: duckdb.DuckDBPyConnection, files: Sequence[FileToLoad], dataset: Dataset, stated: _Stated) -> bool:
+    fields = files[0].fit.fields
+    words = [
+        {
+            name: word
+            for name, field in fields.items()
+            if (word := _word(file, name, field, dataset, stated)) is not None
+        }
+        for file in files
+    ]
     names = sorted({name for word in words for name in word})
     if not names:
         return True
-    fields = files[0].fit.fields
     measures = ", ".join(measure for name in names for measure in _measures(fields[name]))
-    rows = cursor.execute(
-        f"SELECT parquet.{PATH}, {measures} FROM {scan(files)} GROUP BY ALL",
-    ).fetchall()
-    measured = {row[0]: row[1:] for row in rows}
+    found = cursor.execute(f"SELECT parquet.{PATH}, {measures} FROM {scan(files)} GROUP BY ALL").fetchall()
+    measured = {row[0]: row[1:] for row in found}
     return all(
         file.fit.rows == 0 if (row := measured.get(str(file.path))) is None else _matches(word, names, row)
         for file, word in zip(files, words, strict=True)
     )
-
-
-def _words(file: FileToLoad, dataset: Dataset, *, verify: bool) -> dict[str, _Word]:
-    """Return what is to be held against the values, by column."""
-    words: dict[str, _Word] = {}
-    for name, field in file.fit.fields.items():
-        declared = dataset.lookup.get(name)
-        unstated = field.nulls is None and declared is not None and declared.required
-        if unstated:
-            words[name] = (0, None)
-        elif verify and field.bounds is not None:
-            words[name] = (field.nulls, field.bounds)
-    return words
 
 
 def _measures(field: Field) -> tuple[str, str, str]:
@@ -119,14 +177,16 @@ def _measures(field: Field) -> tuple[str, str, str]:
     return f"min({value})", f"max({value})", f"count(*) - count({name})"
 
 
-def _matches(word: dict[str, _Word], names: Sequence[str], row: Sequence[Any]) -> bool:
+def _matches(words: Mapping[str, _Word], names: Sequence[str], row: Sequence[Any]) -> bool:
     for number, name in enumerate(names):
         lowest, highest, nulls = row[3 * number : 3 * number + 3]
-        stated_nulls, bounds = word.get(name, (None, None))
-        if stated_nulls is not None and nulls != stated_nulls:
+        word = words.get(name, _Word(None))
+        if word.nulls is not None and nulls != word.nulls:
             return False
-        if bounds is not None and lowest is not None and not bounds[0] <= lowest <= highest <= bounds[1]:
-            return False
+        if word.bounds is not None and lowest is not None:
+            least, greatest = word.bounds
+            if not least <= lowest <= highest <= greatest:
+                return False
     return True
 
 
