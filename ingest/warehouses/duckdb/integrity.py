@@ -22,6 +22,8 @@ _ENVIRONMENT = re.compile(
 
 _LONG = 200
 """Bytes per value from which on a column's values are not held against its statistics: it would cost too much."""
+_MANY = 100_000
+"""Rows of a file from which on the same goes for text of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ def _word(file: FileToLoad, name: str, field: Field, dataset: Dataset, stated: _
     if known is None or known[0] is None or field.reading is not Reading.CAST:
         return _Word(0) if required else None
     nulls, lowest, highest, earliest, latest = known
+    if field.kind is Kind.STRING and file.fit.rows > _MANY and not (required and nulls):
+        return None
     return _Word(0 if required else nulls, _bounds(field.kind, lowest, highest, (earliest, latest)))
 
 

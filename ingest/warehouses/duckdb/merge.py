@@ -51,8 +51,11 @@ def merge(cursor: duckdb.DuckDBPyConnection, batch: Batch, known: BloomFilter | 
     _register(cursor, files)
     if not keep_their_word(cursor, files, dataset, verify=batch.verify):
         raise BatchRefused("the values are not what a footer states.")
+    # Into an empty table the keys are read twice over where some repeat, and not kept where none does.
+    stored = cursor.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
     keys = [column for column in batch.columns if column.name in (*dataset.key, dataset.recency, dataset.born)]
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE batch_keys AS {source(files, keys)}")
+    kind = "TABLE" if stored else "VIEW"
+    cursor.execute(f"CREATE TEMP {kind} batch_keys AS {source(files, keys)}")
     _find_beaten_in_batch(cursor, dataset)
     find_stored(cursor, table, dataset, known)
     cursor.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT row_id FROM batch_stored WHERE incoming_wins)")
@@ -95,6 +98,8 @@ def _find_beaten_in_batch(cursor: duckdb.DuckDBPyConnection, dataset: Dataset) -
         "CREATE OR REPLACE TEMP TABLE batch_repeats AS "
         f"SELECT hash({key}) AS repeated FROM batch_keys GROUP BY ALL HAVING count(*) > 1"
     )
+    if cursor.execute("SELECT 1 FROM batch_repeats LIMIT 1").fetchone() is None:
+        return
     cursor.execute(
         "INSERT INTO batch_beaten SELECT _ingest_file, _ingest_row FROM batch_keys "
         f"WHERE hash({key}) IN (SELECT repeated FROM batch_repeats) "
