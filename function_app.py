@@ -36,7 +36,7 @@ def ingest_export(client: blob.BlobClient) -> None:
 
 
 @app.function_name("sweep")
-@app.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%", use_monitor=True)
+@app.timer_trigger(arg_name="timer", schedule=os.environ.get("SWEEP_SCHEDULE", "0 */5 * * * *"), use_monitor=True)
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001  (the binding's name)
     """Drain every stream: what no event brought."""
     _app().drain_everything()
