@@ -32,7 +32,7 @@ class Limits:
     """The bounds of a drain. `max_bytes` counts parquet bytes; `attempts` is how often an unknown fault is retried."""
 
     max_files: int = 500
-    max_bytes: int = 128 * 1024 * 1024
+    max_bytes: int = 256 * 1024 * 1024
     lease: timedelta = timedelta(seconds=45)
     attempts: int = 5
     drift: Drift = Drift.EVOLVE

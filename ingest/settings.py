@@ -61,7 +61,7 @@ class Settings(BaseModel):
     duckdb_memory_limit: Annotated[str, Field(alias="DUCKDB_MEMORY_LIMIT", pattern=r"^[1-9][0-9]*(MB|GB)$")] = "256MB"
     datasets: Annotated[frozenset[str], Field(alias="DATASETS")] = frozenset(DATASETS)
     batch_max_files: Annotated[int, Field(alias="BATCH_MAX_FILES", ge=1, le=1000)] = 500
-    batch_max_bytes: Annotated[int, Field(alias="BATCH_MAX_BYTES", ge=1)] = 128 * 1024 * 1024
+    batch_max_bytes: Annotated[int, Field(alias="BATCH_MAX_BYTES", ge=1)] = 256 * 1024 * 1024
     drift: Annotated[Drift, Field(alias="DRIFT")] = Drift.EVOLVE
     verify_statistics: Annotated[bool, Field(alias="VERIFY_STATISTICS")] = True
     time_budget_seconds: Annotated[int, Field(alias="TIME_BUDGET_SECONDS", ge=5, le=3600)] = 480
@@ -135,7 +135,7 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("DUCKDB_MEMORY_LIMIT", "how much DuckDB itself may take", "256MB"),
     Setting("DATASETS", "the datasets to take, with commas; empty takes all", "deliveries,metrics,people"),
     Setting("BATCH_MAX_FILES", "files committed together at the most (1 to 1000)", "500"),
-    Setting("BATCH_MAX_BYTES", "parquet bytes committed together; a larger file goes alone", "134217728"),
+    Setting("BATCH_MAX_BYTES", "parquet bytes committed together; a larger file goes alone", "268435456"),
     Setting("DRIFT", "columns nobody declared: `evolve` adds them, `reject` refuses the file", "evolve"),
     Setting("VERIFY_STATISTICS", "refuse a file whose values leave the bounds its own footer states", "true"),
     Setting("TIME_BUDGET_SECONDS", "how long one invocation works before it leaves the rest to the next", "480"),

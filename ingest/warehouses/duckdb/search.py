@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import duckdb
 import pyarrow as pa
@@ -40,7 +40,7 @@ def find_stored(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset,
         if dataset.born is not None:
             _look_where_born(cursor, table, dataset, quoted(dataset.born))
     if _any(cursor, "batch_sought"):
-        _look_up(cursor, table, dataset, "true", {})
+        _look_up(cursor, table, dataset)
 
 
 def key_hashes(cursor: duckdb.DuckDBPyConnection, relation: str, dataset: Dataset) -> Iterator[Hashes]:
@@ -59,20 +59,15 @@ def _drop_certainly_new(cursor: duckdb.DuckDBPyConnection, dataset: Dataset, kno
 
 
 def _look_where_born(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, born: str) -> None:
-    earliest, latest = cursor.execute(f"SELECT min({born}), max({born}) FROM batch_sought").fetchone() or (None, None)
-    if earliest is None:
-        return
-    span = {"earliest": earliest, "latest": latest}
-    _look_up(cursor, table, dataset, f"stored.{born} BETWEEN $earliest AND $latest", span)
+    """Look among the rows born when the sought ones were: their instants are held against that column alone first."""
+    _look_up(cursor, table, dataset, f"stored.{born} = sought.{born}")
     cursor.execute(
         "DELETE FROM batch_sought USING batch_stored WHERE batch_stored._ingest_file = batch_sought._ingest_file "
         "AND batch_stored._ingest_row = batch_sought._ingest_row"
     )
 
 
-def _look_up(
-    cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, condition: str, values: Mapping[str, object]
-) -> None:
+def _look_up(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, condition: str = "true") -> None:
     recency = [quoted(dataset.recency)] if dataset.recency is not None else []
     incoming = ", ".join([*(f"sought.{name}" for name in recency), _INCOMING])
     stored = ", ".join([*(f"stored.{name}" for name in recency), _STORED])
@@ -80,9 +75,8 @@ def _look_up(
     cursor.execute(
         "INSERT INTO batch_stored "
         f"SELECT stored.rowid, _ingest_file, _ingest_row, ({incoming}) >= ({stored}) "
-        f"FROM {table} AS stored JOIN batch_sought AS sought ON {same_key} JOIN batch_files USING (_ingest_file) "
-        f"WHERE {condition}",
-        dict(values),
+        f"FROM {table} AS stored JOIN batch_sought AS sought ON {same_key} AND {condition} "
+        "JOIN batch_files USING (_ingest_file)"
     )
 
 
