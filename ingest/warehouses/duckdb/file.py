@@ -29,7 +29,6 @@ _LINGER = 0.25
 _WANTED_FOR = 1.0
 _YIELD = 0.12
 _LONG_LOG = 4_000_000
-_VALUES_HANDED_DOWN = 20_000
 
 _open_files: dict[Path, DatabaseFile] = {}
 _registry = threading.Lock()
@@ -220,8 +219,6 @@ class DatabaseFile:
             root.execute(f"ATTACH '{quoted}' AS {ALIAS}")
             root.execute("PRAGMA disable_checkpoint_on_shutdown")
             root.execute("SET checkpoint_threshold = '8MB'")
-            # A join hands up to so many distinct values down to the scan, which then skips what cannot match.
-            root.execute(f"SET dynamic_or_filter_threshold = {_VALUES_HANDED_DOWN}")
         except BaseException:
             root.close()
             raise

@@ -15,7 +15,7 @@ from ingest.ports import FileToLoad, RowCount
 from ingest.warehouses.duckdb.integrity import keep_their_word
 from ingest.warehouses.duckdb.known_keys import BloomFilter
 from ingest.warehouses.duckdb.reading import quoted, source
-from ingest.warehouses.duckdb.search import find_stored
+from ingest.warehouses.duckdb.search import find_stored, handing_down
 
 _ORIGIN = (
     "batch_files.blob_name AS _blob_name",
@@ -58,7 +58,8 @@ def merge(cursor: duckdb.DuckDBPyConnection, batch: Batch, known: BloomFilter | 
     cursor.execute(f"CREATE TEMP {kind} batch_keys AS {source(files, keys)}")
     _find_beaten_in_batch(cursor, dataset)
     find_stored(cursor, table, dataset, known)
-    cursor.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT row_id FROM batch_stored WHERE incoming_wins)")
+    with handing_down(cursor):
+        cursor.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT row_id FROM batch_stored WHERE incoming_wins)")
     cursor.execute(
         "INSERT INTO batch_beaten SELECT _ingest_file, _ingest_row FROM batch_stored WHERE NOT incoming_wins"
     )

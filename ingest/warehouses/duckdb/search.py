@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +16,7 @@ from ingest.warehouses.duckdb.reading import quoted
 _STORED = "stored._version, stored._sequence, coalesce(stored._sequence_end, -1), stored._blob_name"
 _INCOMING = "batch_files.version, batch_files.sequence, coalesce(batch_files.sequence_end, -1), batch_files.blob_name"
 _AT_ONCE = 250_000
+_HANDED_DOWN = 20_000
 
 
 def find_stored(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, known: BloomFilter | None) -> None:
@@ -43,6 +45,20 @@ def find_stored(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset,
         _look_up(cursor, table, dataset)
 
 
+@contextmanager
+def handing_down(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a join hand the values it looks for down to the scan, which then skips what cannot match.
+
+    That pays for numbers and instants; comparing each of many texts with each of many costs more than it saves.
+    """
+    cursor.execute(f"SET dynamic_or_filter_threshold = {_HANDED_DOWN}")
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # after a failure nothing more is done on this connection
+            cursor.execute("RESET dynamic_or_filter_threshold")
+
+
 def key_hashes(cursor: duckdb.DuckDBPyConnection, relation: str, dataset: Dataset) -> Iterator[Hashes]:
     """Yield the hashes of a relation's keys, some at a time. They mean nothing outside this process."""
     cursor.execute(f"SELECT hash({_key(dataset)}) FROM {relation}")
@@ -60,7 +76,8 @@ def _drop_certainly_new(cursor: duckdb.DuckDBPyConnection, dataset: Dataset, kno
 
 def _look_where_born(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, born: str) -> None:
     """Look among the rows born when the sought ones were: their instants are held against that column alone first."""
-    _look_up(cursor, table, dataset, f"stored.{born} = sought.{born}")
+    with handing_down(cursor):
+        _look_up(cursor, table, dataset, f"stored.{born} = sought.{born}")
     cursor.execute(
         "DELETE FROM batch_sought USING batch_stored WHERE batch_stored._ingest_file = batch_sought._ingest_file "
         "AND batch_stored._ingest_row = batch_sought._ingest_row"
