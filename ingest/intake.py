@@ -15,7 +15,7 @@ from ingest.errors import IngestError
 from ingest.parquet import read_footer
 from ingest.ports import Fetched, Landing, Unfetched
 
-_WORKERS = 4
+_WORKERS = 3
 
 
 class LocalCopies:

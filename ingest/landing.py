@@ -23,7 +23,7 @@ from azure.storage.blob import ContainerClient
 from ingest.arrivals import Blob
 from ingest.errors import BlobGone, BlobReplaced, IngestError, LandingUnavailable
 
-CHUNK = 4 * 1024 * 1024
+CHUNK = 8 * 1024 * 1024
 """Bytes asked for at once; what a download holds in memory is a few of these."""
 PAGE = 5000
 """Blobs listed at once, the most that Azure gives."""
