@@ -20,6 +20,7 @@ import pytest
 from ingest.arrivals import Held, Lease
 from ingest.errors import BatchRefused, WarehouseBusy, WarehouseUnavailable
 from ingest.naming import Stream
+from ingest.warehouses.duckdb import search
 from ingest.warehouses.duckdb import warehouse as adapter
 from ingest.warehouses.duckdb.file import database_file
 from ingest.warehouses.owners import owner_of_this_process
@@ -46,10 +47,11 @@ class TestDuckDB(WarehouseContract):
 class TestDuckDBWithLargeTables(NewestContract):
     """The contract, as tables of millions of rows are searched: by what the process remembers of their keys."""
 
-    @pytest.fixture(autouse=True)
-    def every_table_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture(autouse=True, params=[20_000, 0], ids=["few born together", "many born together"])
+    def every_table_is_large(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(adapter, "LARGE_TABLE", 0)
         monkeypatch.setattr(adapter, "SMALL_BATCH", float("inf"))
+        monkeypatch.setattr(search, "_HANDED_DOWN", request.param)
 
     def test_what_another_process_loaded_is_not_taken_for_new(self, bench: DuckDBBench, tmp_path: Path) -> None:
         """Let one remember the table's keys, another add one, and the first load a newer row of it."""

@@ -40,9 +40,9 @@ def find_stored(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset,
     if known is not None:
         _drop_certainly_new(cursor, dataset, known)
         if dataset.born is not None:
-            _look_where_born(cursor, table, dataset, quoted(dataset.born))
+            _look_where_born(cursor, table, dataset, dataset.born)
     if _any(cursor, "batch_sought"):
-        _look_up(cursor, table, dataset)
+        _look_up(cursor, _all_of(table), dataset)
 
 
 @contextmanager
@@ -75,30 +75,60 @@ def _drop_certainly_new(cursor: duckdb.DuckDBPyConnection, dataset: Dataset, kno
 
 
 def _look_where_born(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, born: str) -> None:
-    """Look among the rows born when the sought ones were: their instants are held against that column alone first."""
+    """Look among the rows born when the sought ones were.
+
+    A scan skips only blocks by what a join hands down, not rows: texts would be read of nearly the whole table. So one
+    scan reads the instants alone, and a second one only the rows that the first found.
+    """
+    instant = quoted(born)
     with handing_down(cursor):
-        _look_up(cursor, table, dataset, f"stored.{born} = sought.{born}")
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE batch_born AS "
+            f"SELECT rowid AS row_id FROM {table} WHERE {instant} IN (SELECT {instant} FROM batch_sought)"
+        )
+        if _count(cursor, "batch_born") > _HANDED_DOWN:  # a campaign sent within a second
+            _look_up(cursor, _all_of(table), dataset, f"stored.{instant} = sought.{instant}")
+        else:
+            born_then = f"{_all_of(table)} JOIN batch_born ON row.rowid = batch_born.row_id"
+            _look_up(cursor, born_then, dataset, materialized=True)
     cursor.execute(
         "DELETE FROM batch_sought USING batch_stored WHERE batch_stored._ingest_file = batch_sought._ingest_file "
         "AND batch_stored._ingest_row = batch_sought._ingest_row"
     )
 
 
-def _look_up(cursor: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, condition: str = "true") -> None:
+def _all_of(table: str) -> str:
+    return f"SELECT row.rowid AS row_id, row.* FROM {table} AS row"
+
+
+def _look_up(
+    cursor: duckdb.DuckDBPyConnection,
+    rows: str,
+    dataset: Dataset,
+    condition: str = "true",
+    *,
+    materialized: bool = False,
+) -> None:
     recency = [quoted(dataset.recency)] if dataset.recency is not None else []
     incoming = ", ".join([*(f"sought.{name}" for name in recency), _INCOMING])
     stored = ", ".join([*(f"stored.{name}" for name in recency), _STORED])
     same_key = " AND ".join(f"stored.{quoted(name)} = sought.{quoted(name)}" for name in dataset.key)
     cursor.execute(
-        "INSERT INTO batch_stored "
-        f"SELECT stored.rowid, _ingest_file, _ingest_row, ({incoming}) >= ({stored}) "
-        f"FROM {table} AS stored JOIN batch_sought AS sought ON {same_key} AND {condition} "
+        f"INSERT INTO batch_stored WITH stored AS {'MATERIALIZED' if materialized else 'NOT MATERIALIZED'} ({rows}) "
+        f"SELECT stored.row_id, _ingest_file, _ingest_row, ({incoming}) >= ({stored}) "
+        f"FROM stored JOIN batch_sought AS sought ON {same_key} AND {condition} "
         "JOIN batch_files USING (_ingest_file)"
     )
 
 
 def _key(dataset: Dataset) -> str:
     return ", ".join(quoted(name) for name in dataset.key)
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = cursor.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _any(cursor: duckdb.DuckDBPyConnection, relation: str) -> bool:
