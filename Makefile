@@ -8,12 +8,13 @@ VENV ?= .venv
 ARGS ?=
 RUN := $(VENV)/bin/python
 SETUP := $(VENV)/.installed node_modules/.installed
+STAND_IN := .venv-fakesnow/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench lock clean
+.PHONY: help setup demo up test test-snowflake check format bench lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */  make \1	/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 16
 
 setup: $(SETUP)  ## make the virtual environment and install Azurite; the other targets do this by themselves
 
@@ -23,8 +24,11 @@ demo: $(SETUP)  ## watch a Customer.io sync being ingested, and checked against 
 up: $(SETUP)  ## the same, running on with new syncs and /api/status served, until Ctrl-C
 	@$(RUN) -m local.demo --up $(ARGS)
 
-test: $(SETUP)  ## run the tests
+test: $(SETUP) $(STAND_IN)  ## run the tests
 	@$(RUN) -m pytest $(ARGS)
+
+test-snowflake: $(SETUP)  ## check on a real Snowflake account what the stand-in cannot show; docs/snowflake.md says how
+	@$(RUN) -m pytest tests/real_snowflake -p no:cacheprovider $(ARGS)
 
 check: $(VENV)/.installed  ## ruff, mypy strict, import-linter
 	$(RUN) -m ruff check .
@@ -36,7 +40,7 @@ format: $(VENV)/.installed  ## let ruff format the code and mend what it can
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: $(SETUP)  ## measure; see docs/benchmarks.md
+bench: $(SETUP) $(STAND_IN)  ## measure; see docs/benchmarks.md
 	@$(RUN) -m bench $(ARGS)
 
 # What is pinned stays unless ARGS=--upgrade, or ARGS="--upgrade-package pyarrow", says otherwise.
@@ -59,6 +63,14 @@ $(VENV)/.installed: requirements-dev.txt
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-virtualenv -r requirements-dev.txt
 	@touch $@
 
+# The stand-in for Snowflake pins other versions than the app does.
+$(STAND_IN): tests/fakesnow_server/requirements.txt
+	@python="$(PYTHON)"; python=$${python:-$$(local/find_python.sh)} || exit 1; \
+	test -x .venv-fakesnow/bin/python || "$$python" -m venv .venv-fakesnow
+	@echo "Installing the tests' stand-in for Snowflake into .venv-fakesnow"
+	@.venv-fakesnow/bin/python -m pip install --quiet --disable-pip-version-check --require-virtualenv -r $<
+	@touch $@
+
 node_modules/.installed: package-lock.json
 	@command -v node >/dev/null || { echo "Node.js 20 or later is needed for Azurite: install it." >&2; exit 1; }
 	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("Node.js 20 or later is needed, not " + process.versions.node + "."); process.exit(1) }'
@@ -68,5 +80,5 @@ node_modules/.installed: package-lock.json
 
 clean:  ## stop the Azurite of this folder and remove what was made here
 	@if [ -x $(RUN) ] && [ -d .local/azurite ]; then $(RUN) -m local.azurite stop; fi
-	rm -rf .venv .venv-3.* node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-3.* .venv-fakesnow node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ingest.arrivals import Held, Lease
+from ingest.arrivals import Fingerprint, Held, Lease
 from ingest.errors import LeaseLost, Retryable, WarehouseBusy
 from ingest.loading import Parts, Run
 from ingest.naming import UNCLASSIFIED, Stream, beginnings, stream_of
 from ingest.outcomes import FilesReopened, Outcome, StreamHeld, StreamLost, Tally
+
+_REMEMBERED = timedelta(hours=1)
 
 
 class Drain:
@@ -21,9 +23,12 @@ class Drain:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._settled: tuple[Fingerprint, datetime] | None = None
 
     def everything(self, deadline: datetime) -> Tally:
         """Drain every stream that has anything to load, until `deadline`."""
+        if self._parts.warehouse.sleeps and self._nothing_new():
+            return Tally()
         self._parts.warehouse.prepare()
         tally = Tally()
         trouble: Retryable | None = None
@@ -58,7 +63,7 @@ class Drain:
     def of_blob(self, blob_name: str, deadline: datetime) -> Tally:
         """Drain the stream a blob belongs to. The name is a hint: the listing decides what is there."""
         stream = stream_of(blob_name)
-        if stream != UNCLASSIFIED and stream.dataset not in self._parts.limits.datasets:
+        if not self._is_taken(stream):
             return Tally()
         self._parts.warehouse.prepare()
         folder, slash, _ = blob_name.rpartition("/")
@@ -82,16 +87,29 @@ class Drain:
             tally = self._drain(stream, deadline, tally)
         return tally
 
+    def _nothing_new(self) -> bool:
+        """Tell whether the container holds only what is settled; the answer for a listing is good for an hour."""
+        listing, now = Fingerprint(), self._parts.clock.now()
+        for page in self._parts.landing.pages():
+            listing = listing.plus(blob for blob in page if self._is_taken(stream_of(blob.name)))
+        if self._settled is not None and self._settled[0] == listing and now - self._settled[1] < _REMEMBERED:
+            return True
+        settled = self._parts.warehouse.settled(listing)
+        self._settled = (listing, now) if settled else None
+        return settled
+
+    def _is_taken(self, stream: Stream) -> bool:
+        return stream == UNCLASSIFIED or stream.dataset in self._parts.limits.datasets
+
     def _streams(self) -> dict[Stream, set[str]]:
         """Return the streams with anything to load, those that wait longest first, and the folders of what is new."""
-        taken = self._parts.limits.datasets
         found: dict[Stream, set[str]] = {
-            stream: set() for stream in self._parts.warehouse.waiting() if stream.dataset in taken
+            stream: set() for stream in self._parts.warehouse.waiting() if self._is_taken(stream)
         }
         for page in self._parts.landing.pages():
             for blob in self._parts.warehouse.unsettled(page):
                 stream = stream_of(blob.name)
-                if stream == UNCLASSIFIED or stream.dataset in taken:
+                if self._is_taken(stream):
                     folder, slash, _ = blob.name.rpartition("/")
                     found.setdefault(stream, set()).add(folder + slash)
         return found

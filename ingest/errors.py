@@ -9,6 +9,7 @@
     │   └── BlobGone             deleted before it was loaded
     ├── BlobReplaced             the blob has another ETag now: the newer one is an arrival of its own
     ├── BatchRefused             the warehouse could not take a batch, and cannot say which file is to blame
+    │   └── FilesRefused         it can: these files, and why; the others may load
     ├── LeaseLost                another worker took over: roll back and leave
     └── Retryable                nothing is wrong with the data: the next event, tick or drain tries again
         ├── LandingUnavailable
@@ -19,6 +20,8 @@ Terminal or retryable is decided where the vendor's error is caught. Unknown mea
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class IngestError(Exception):
@@ -63,6 +66,14 @@ class BlobReplaced(IngestError):
 
 class BatchRefused(IngestError):
     """The warehouse refused the data of a batch without naming a file."""
+
+
+class FilesRefused(BatchRefused):
+    """The warehouse names the files of a batch that do not load; `blamed` has the reasons by blob name."""
+
+    def __init__(self, blamed: Mapping[str, IngestError]) -> None:
+        super().__init__(f"{len(blamed)} files do not load.")
+        self.blamed = blamed
 
 
 class LeaseLost(IngestError):

@@ -1,4 +1,4 @@
-"""Local copies of a batch's files, fetched in the background, for a warehouse that reads local files."""
+"""What a warehouse needs of a batch's files, fetched in the background: local copies, or nothing but the footers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from types import TracebackType
 from typing import Self
 
 from ingest import scratch
-from ingest.arrivals import Arrival
-from ingest.errors import IngestError
-from ingest.parquet import read_footer
+from ingest.arrivals import Arrival, Blob
+from ingest.contract import Footer
+from ingest.errors import FileUnreadable, IngestError
+from ingest.parquet import length_of_footer, read_footer, read_footer_of_end
 from ingest.ports import Fetched, Landing, Unfetched
 
 _WORKERS = 3
+_MANY_WORKERS = 16
+_GUESS = 64 * 1024
+"""Bytes asked for at first: the footers of most files, in one request."""
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a footer that is still read."""
 
 
 class LocalCopies:
@@ -43,10 +49,37 @@ class LocalCopies:
             return Unfetched(arrival, error)
 
 
-class LocalFetch:
-    """A batch on its way into a temporary folder, which leaving the context removes."""
+class Footers:
+    """Reads the ends of the files and leaves the rest where it is, for a warehouse that reads the container."""
 
-    def __init__(self, folder: Path, tasks: Sequence[Future[Fetched | Unfetched]]) -> None:
+    def __init__(self, landing: Landing) -> None:
+        self._landing = landing
+        self._pool = ThreadPoolExecutor(_MANY_WORKERS, thread_name_prefix="footer")
+
+    def fetch(self, batch: Sequence[Arrival]) -> LocalFetch:
+        """Start reading the footers of a batch."""
+        return LocalFetch(None, [self._pool.submit(self._fetch, arrival) for arrival in batch])
+
+    def _fetch(self, arrival: Arrival) -> Fetched | Unfetched:
+        try:
+            return Fetched(arrival, self._footer(arrival.blob), Path(arrival.blob.name))
+        except IngestError as error:
+            return Unfetched(arrival, error)
+
+    def _footer(self, blob: Blob) -> Footer:
+        end = self._landing.end_of(blob, _GUESS) if blob.size else b""
+        needed = length_of_footer(end)
+        if len(end) < needed <= min(blob.size, _LARGEST):
+            end = self._landing.end_of(blob, needed)
+        elif needed > _LARGEST:
+            raise FileUnreadable(f"its footer claims {needed} bytes.", hint="Have it exported again; the blob is kept.")
+        return read_footer_of_end(end, blob.size)
+
+
+class LocalFetch:
+    """A batch on its way, into a temporary folder if there is one, which leaving the context removes."""
+
+    def __init__(self, folder: Path | None, tasks: Sequence[Future[Fetched | Unfetched]]) -> None:
         self._folder = folder
         self._tasks = tasks
 
@@ -65,4 +98,5 @@ class LocalFetch:
         for task in self._tasks:
             if not task.cancelled():
                 task.exception()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -76,6 +76,22 @@ class AzureLanding:
         if path.stat().st_size != blob.size:
             raise LandingUnavailable(f"{blob.name!r} came with another length than listed.", hint="It is tried again.")
 
+    def end_of(self, blob: Blob, length: int) -> bytes:
+        """Return the last bytes of the blob at the ETag it was listed with."""
+        length = min(length, blob.size)
+        try:
+            return self._container.download_blob(
+                blob.name,
+                offset=blob.size - length,
+                length=length,
+                etag=blob.etag,
+                match_condition=MatchConditions.IfNotModified,
+            ).readall()
+        except ResourceModifiedError as error:
+            raise self._replaced_or_gone(blob) from error
+        except AzureError as error:
+            raise self._translated(error, blob) from error
+
     def check(self) -> None:
         """Ask for one blob's name. Raises LandingUnavailable with what is in the way."""
         try:

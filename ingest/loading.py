@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from ingest.arrivals import Arrival, Blob, Lease, Oddity, Status
 from ingest.contract import Drift, check
 from ingest.datasets import DATASETS, Dataset
-from ingest.errors import BatchRefused, BlobReplaced, IngestError, NameRejected, Rejection, Retryable
+from ingest.errors import (
+    BatchRefused,
+    BlobReplaced,
+    FilesRefused,
+    IngestError,
+    NameRejected,
+    Rejection,
+    Retryable,
+)
 from ingest.naming import UNCLASSIFIED, Stream, parse
 from ingest.ordering import halves, is_late, next_batch, order_key
 from ingest.outcomes import (
@@ -173,6 +181,13 @@ class Run:
         batch_id = uuid.uuid4().hex
         try:
             counts = self._parts.warehouse.load(self._lease, files, batch_id, self._parts.clock.now())
+        except FilesRefused as error:
+            for file in files:
+                if file.arrival.blob.name in error.blamed:
+                    self._give_up(file.arrival, error.blamed[file.arrival.blob.name])
+            if rest := [file for file in files if file.arrival.blob.name not in error.blamed]:
+                self._load(rest, started)
+            return
         except BatchRefused as error:
             if len(files) == 1:
                 self._give_up(files[0].arrival, error)

@@ -15,13 +15,29 @@ from ingest.contract import Field, Footer, Reading
 from ingest.datasets import Kind
 from ingest.errors import FileUnreadable
 
+_MAGIC = b"PAR1"
+
 
 def read_footer(path: Path) -> Footer:
     """Read the footer of a local file. Raises FileUnreadable if there is none."""
-    if path.stat().st_size == 0:
+    return _read(path, path.stat().st_size)
+
+
+def read_footer_of_end(end: bytes, size: int) -> Footer:
+    """Read the footer from the last bytes of a file of `size` bytes: as many as `length_of_footer` says."""
+    return _read(pa.BufferReader(_MAGIC + end if len(end) < size else end), size)
+
+
+def length_of_footer(end: bytes) -> int:
+    """Return how many of a file's last bytes are its footer, by the last eight. 0 where there is none."""
+    return int.from_bytes(end[-8:-4], "little") + 8 if end[-4:] == _MAGIC else 0
+
+
+def _read(source: Path | pa.BufferReader, size: int) -> Footer:
+    if size == 0:
         raise FileUnreadable("the file is empty (0 bytes).", hint="Have it exported again; the blob is kept.")
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             return Footer(file.metadata.num_rows, tuple(_field(field) for field in file.schema_arrow))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileUnreadable(

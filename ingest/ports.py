@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from ingest.arrivals import Arrival, Blob, Held, Lease, Oddity, Status
+from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
 from ingest.contract import Fit, Footer
 from ingest.datasets import Column, Dataset, Kind
 from ingest.errors import IngestError
@@ -18,6 +18,8 @@ from ingest.ordering import OrderKey
 from ingest.outcomes import Outcome
 
 Emit = Callable[[Outcome], None]
+Check: TypeAlias = tuple[str, str, Callable[[], object]]
+"""What is looked at, what to say when it is fine, and a call that raises an IngestError with the way out when not."""
 
 
 class Clock(Protocol):
@@ -49,10 +51,14 @@ class Landing(Protocol):
         """
         ...
 
+    def end_of(self, blob: Blob, length: int) -> bytes:
+        """Return the last bytes of the blob at the ETag it was listed with. Raises the same."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file whose footer is known; `path` is its local copy where the warehouse reads local files."""
+    """A file whose footer is known; `path` is its local copy, or its name where the warehouse reads the container."""
 
     arrival: Arrival
     footer: Footer
@@ -154,6 +160,24 @@ class Warehouse(Protocol):
     from being recorded twice.
     """
 
+    @property
+    def reads_container(self) -> bool:
+        """Whether it reads the blobs itself, so that nothing but their footers has to be fetched."""
+        ...
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it sleeps between questions and waking it costs money: `settled` is then asked first."""
+        ...
+
+    def checks(self) -> Sequence[Check]:
+        """Return what has to hold for it to be used."""
+        ...
+
+    def settled(self, listing: Fingerprint) -> bool:
+        """Tell without waking it that exactly these blobs are known and none waits. False where that is not sure."""
+        ...
+
     def prepare(self) -> None:
         """Create the checkpoint tables where they are missing."""
         ...
@@ -208,8 +232,8 @@ class Warehouse(Protocol):
     def load(self, lease: Lease, files: Sequence[FileToLoad], batch_id: str, now: datetime) -> Sequence[RowCount]:
         """Commit the files' rows and their checkpoint rows in one transaction, guarded by the lease's generation.
 
-        Raises LeaseLost; BatchRefused when the data of some file of several does not load; a Rejection when that of
-        a single file does not. Whatever is raised, nothing was committed.
+        Raises LeaseLost; BatchRefused when the data of some file of several does not load (FilesRefused where it is
+        known which); a Rejection when that of a single file does not. Whatever is raised, nothing was committed.
         """
         ...
 

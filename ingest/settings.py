@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,7 @@ AZURITE = (
 )
 """What `UseDevelopmentStorage=true` stands for. The key is the emulator's, and public."""
 
+_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$"
 _SHARES = {"cifs", "smb3", "nfs", "nfs4", "fuse", "fuse.blobfuse2"}
 
 
@@ -39,6 +41,23 @@ class TriggerSource(StrEnum):
 
     EVENT_GRID = "EventGrid"
     SCAN = "LogsAndContainerScan"
+
+
+class Load(StrEnum):
+    """Who carries the data into Snowflake."""
+
+    COPY = "copy"
+    """Snowflake reads the container itself, through a storage integration."""
+    PUT = "put"
+    """The files are uploaded to a stage of Snowflake's own."""
+
+
+class SignIn(StrEnum):
+    """How to sign in to Snowflake; none of them is a password."""
+
+    KEY_PAIR = "key_pair"
+    WORKLOAD_IDENTITY = "workload_identity"
+    OAUTH = "oauth"
 
 
 class Settings(BaseModel):
@@ -53,12 +72,29 @@ class Settings(BaseModel):
     prefix: Annotated[str, Field(alias="EXPORT_PREFIX")] = ""
     trigger_source: Annotated[TriggerSource, Field(alias="BLOB_TRIGGER_SOURCE")] = TriggerSource.EVENT_GRID
     sweep_schedule: Annotated[str, Field(alias="SWEEP_SCHEDULE", pattern=r"^\S+( \S+){5}$")] = "0 */5 * * * *"
-    warehouse: Annotated[str, Field(alias="WAREHOUSE", pattern=r"^duckdb$")] = "duckdb"
+    warehouse: Annotated[str, Field(alias="WAREHOUSE", pattern=r"^(duckdb|snowflake)$")] = "duckdb"
     warehouse_schema: Annotated[str, Field(alias="WAREHOUSE_SCHEMA", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = (
         "customerio"
     )
     duckdb_path: Annotated[Path, Field(alias="DUCKDB_PATH")] = Path("warehouse.duckdb")
     duckdb_memory_limit: Annotated[str, Field(alias="DUCKDB_MEMORY_LIMIT", pattern=r"^[1-9][0-9]*(MB|GB)$")] = "256MB"
+    snowflake_account: Annotated[str | None, Field(alias="SNOWFLAKE_ACCOUNT", pattern=r"^[A-Za-z0-9_.-]+$")] = None
+    snowflake_host: Annotated[str | None, Field(alias="SNOWFLAKE_HOST", pattern=r"^https?://[^\s/]+$")] = None
+    snowflake_user: Annotated[str | None, Field(alias="SNOWFLAKE_USER", pattern=r"^\S+$")] = None
+    snowflake_role: Annotated[str, Field(alias="SNOWFLAKE_ROLE", pattern=_IDENTIFIER)] = "customerio_ingest"
+    snowflake_warehouse: Annotated[str, Field(alias="SNOWFLAKE_WAREHOUSE", pattern=_IDENTIFIER)] = "customerio_ingest"
+    snowflake_database: Annotated[str, Field(alias="SNOWFLAKE_DATABASE", pattern=_IDENTIFIER)] = "customerio"
+    snowflake_load: Annotated[Load, Field(alias="SNOWFLAKE_LOAD")] = Load.COPY
+    snowflake_stage: Annotated[str, Field(alias="SNOWFLAKE_STAGE", pattern=_IDENTIFIER)] = "landing"
+    snowflake_integration: Annotated[str, Field(alias="SNOWFLAKE_INTEGRATION", pattern=_IDENTIFIER)] = (
+        "customerio_landing"
+    )
+    snowflake_sign_in: Annotated[SignIn, Field(alias="SNOWFLAKE_SIGN_IN")] = SignIn.KEY_PAIR
+    snowflake_private_key: Annotated[SecretStr | None, Field(alias="SNOWFLAKE_PRIVATE_KEY")] = None
+    snowflake_private_key_file: Annotated[Path | None, Field(alias="SNOWFLAKE_PRIVATE_KEY_FILE")] = None
+    snowflake_passphrase: Annotated[SecretStr | None, Field(alias="SNOWFLAKE_PRIVATE_KEY_PASSPHRASE")] = None
+    snowflake_token: Annotated[SecretStr | None, Field(alias="SNOWFLAKE_TOKEN")] = None
+    snowflake_identity: Annotated[str | None, Field(alias="MANAGED_IDENTITY_CLIENT_ID")] = None
     datasets: Annotated[frozenset[str], Field(alias="DATASETS")] = frozenset(DATASETS)
     batch_max_files: Annotated[int, Field(alias="BATCH_MAX_FILES", ge=1, le=1000)] = 500
     batch_max_bytes: Annotated[int, Field(alias="BATCH_MAX_BYTES", ge=1)] = 256 * 1024 * 1024
@@ -66,7 +102,20 @@ class Settings(BaseModel):
     verify_statistics: Annotated[bool, Field(alias="VERIFY_STATISTICS")] = True
     time_budget_seconds: Annotated[int, Field(alias="TIME_BUDGET_SECONDS", ge=5, le=3600)] = 480
 
-    @field_validator("storage", "storage_uri", "storage_client_id", mode="before")
+    @field_validator(
+        "storage",
+        "storage_uri",
+        "storage_client_id",
+        "snowflake_account",
+        "snowflake_host",
+        "snowflake_user",
+        "snowflake_private_key",
+        "snowflake_private_key_file",
+        "snowflake_passphrase",
+        "snowflake_token",
+        "snowflake_identity",
+        mode="before",
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -101,6 +150,29 @@ class Settings(BaseModel):
             raise ValueError("EXPORT_STORAGE: neither it nor EXPORT_STORAGE__blobServiceUri is set")
         return self
 
+    @model_validator(mode="after")
+    def _whole_sign_in(self) -> Settings:
+        if self.warehouse != "snowflake":
+            return self
+        if self.snowflake_account is None:
+            raise ValueError("SNOWFLAKE_ACCOUNT: WAREHOUSE=snowflake needs it")
+        if self.snowflake_user is None and self.snowflake_sign_in is SignIn.KEY_PAIR:
+            raise ValueError("SNOWFLAKE_USER: SNOWFLAKE_SIGN_IN=key_pair needs it")
+        keys = (self.snowflake_private_key, self.snowflake_private_key_file)
+        if self.snowflake_sign_in is SignIn.KEY_PAIR and sum(key is not None for key in keys) != 1:
+            raise ValueError("SNOWFLAKE_PRIVATE_KEY: key_pair needs either it or SNOWFLAKE_PRIVATE_KEY_FILE")
+        if self.snowflake_sign_in is SignIn.OAUTH and self.snowflake_token is None:
+            raise ValueError("SNOWFLAKE_TOKEN: SNOWFLAKE_SIGN_IN=oauth needs it")
+        return self
+
+    @property
+    def storage_account(self) -> str:
+        """The landing account's name."""
+        if self.connection_string is None:
+            return re.sub(r"^https?://", "", self.storage_uri or "").partition(".")[0]
+        parts = dict(part.split("=", 1) for part in self.connection_string.split(";") if "=" in part)
+        return parts.get("AccountName", "")
+
     @property
     def connection_string(self) -> str | None:
         """The storage connection string, with the emulator's short form spelt out."""
@@ -129,15 +201,46 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("EXPORT_PREFIX", 'what the blob names begin with: the "Blob Path" in Customer.io', "exports/"),
     Setting("BLOB_TRIGGER_SOURCE", "`EventGrid`, or `LogsAndContainerScan` for polling", "EventGrid"),
     Setting("SWEEP_SCHEDULE", "when the timer sweeps (NCRONTAB, six fields)", "0 */5 * * * *"),
-    Setting("WAREHOUSE", "`duckdb`", "duckdb"),
+    Setting("WAREHOUSE", "`duckdb` or `snowflake`", "duckdb"),
     Setting("WAREHOUSE_SCHEMA", "the schema of all tables", "customerio"),
     Setting("DUCKDB_PATH", "the database file; in Azure it has to lie on a mounted share", "warehouse.duckdb"),
     Setting("DUCKDB_MEMORY_LIMIT", "how much DuckDB itself may take", "256MB"),
+    Setting("SNOWFLAKE_ACCOUNT", "the account's identifier", "myorg-account1"),
+    Setting(
+        "SNOWFLAKE_HOST",
+        "another address of it, such as a private link's",
+        "https://myorg-account1.privatelink.snowflakecomputing.com",
+    ),
+    Setting("SNOWFLAKE_USER", "the service user (for workload identity it may be left out)", "customerio_ingest"),
+    Setting("SNOWFLAKE_ROLE", "the role to work with", "customerio_ingest"),
+    Setting("SNOWFLAKE_WAREHOUSE", "the virtual warehouse that loads and merges", "customerio_ingest"),
+    Setting("SNOWFLAKE_DATABASE", "the database of the schema", "customerio"),
+    Setting("SNOWFLAKE_LOAD", "`copy`: Snowflake reads the container; `put`: the files are uploaded to it", "copy"),
+    Setting("SNOWFLAKE_STAGE", "the external stage at the container's root (`copy`)", "landing"),
+    Setting("SNOWFLAKE_INTEGRATION", "the storage integration behind it (`copy`)", "customerio_landing"),
+    Setting("SNOWFLAKE_SIGN_IN", "`key_pair`, `workload_identity` or `oauth`", "key_pair"),
+    Setting(
+        "SNOWFLAKE_PRIVATE_KEY", "the private key, PEM: a Key Vault reference", "@Microsoft.KeyVault(SecretUri=<uri>)"
+    ),
+    Setting("SNOWFLAKE_PRIVATE_KEY_FILE", "or a file with it", "rsa_key.p8"),
+    Setting(
+        "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+        "what the key is encrypted with, if it is",
+        "@Microsoft.KeyVault(SecretUri=<uri>)",
+    ),
+    Setting("SNOWFLAKE_TOKEN", "an OAuth access token (`oauth`)", "@Microsoft.KeyVault(SecretUri=<uri>)"),
+    Setting(
+        "MANAGED_IDENTITY_CLIENT_ID",
+        "client id of the identity that signs in to Snowflake (`workload_identity`)",
+        "<client id>",
+    ),
     Setting("DATASETS", "the datasets to take, with commas; empty takes all", "deliveries,metrics,people"),
     Setting("BATCH_MAX_FILES", "files committed together at the most (1 to 1000)", "500"),
     Setting("BATCH_MAX_BYTES", "parquet bytes committed together; a larger file goes alone", "268435456"),
     Setting("DRIFT", "columns nobody declared: `evolve` adds them, `reject` refuses the file", "evolve"),
-    Setting("VERIFY_STATISTICS", "refuse a file whose values leave the bounds its own footer states", "true"),
+    Setting(
+        "VERIFY_STATISTICS", "refuse a file whose values leave the bounds its own footer states (`duckdb`)", "true"
+    ),
     Setting("TIME_BUDGET_SECONDS", "how long one invocation works before it leaves the rest to the next", "480"),
 )
 

@@ -13,7 +13,7 @@ from ingest.clock import SystemClock
 from ingest.doctor import Finding, look
 from ingest.drain import Drain
 from ingest.errors import SettingsError
-from ingest.intake import LocalCopies
+from ingest.intake import Footers, LocalCopies
 from ingest.landing import CHUNK, AzureLanding
 from ingest.loading import Limits, Parts
 from ingest.outcomes import Outcome, Tally
@@ -69,7 +69,7 @@ def build(settings: Settings, emit: Emit = log_outcome) -> App:
     clock = SystemClock()
     parts = Parts(
         landing=landing,
-        intake=LocalCopies(landing),
+        intake=Footers(landing) if warehouse.reads_container else LocalCopies(landing),
         warehouse=warehouse,
         clock=clock,
         owner=owner_of_this_process(),
@@ -124,6 +124,6 @@ def examine(app: App) -> list[Finding]:
     return [
         Finding("settings", fine=True, text=f"complete; storage {storage}, warehouse {settings.warehouse}"),
         look("container", f"{settings.container!r} can be listed", app.landing.check),
-        look("warehouse", "the checkpoint tables are there and can be written", app.warehouse.prepare),
+        *(look(*check) for check in app.warehouse.checks()),
         look("status", "every stream's state can be read", lambda: app.warehouse.facts(app.clock.now())),
     ]

@@ -13,6 +13,8 @@ import pytest
 from ingest.warehouses.duckdb.file import database_file
 from local import customerio
 from local.azurite import Azurite, running
+from tests.stand_in import StandIn
+from tests.stand_in import running as running_stand_in
 from tests.world import MEMORY, World
 
 # The same examples at every run, so that a red run is red again; HYPOTHESIS_PROFILE=search looks for new ones.
@@ -35,6 +37,13 @@ for suite in (
 def azurite() -> Iterator[Azurite]:
     """Run one Azurite for the whole session, its data in memory."""
     with running(in_memory=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def stand_in(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """Run one stand-in for Snowflake for the whole session, its data in memory."""
+    with running_stand_in(azurite, tmp_path_factory.mktemp("stand-in")) as started:
         yield started
 
 

@@ -20,6 +20,9 @@ MEMORY = "256MB"
 class DuckDBBench:
     """A DuckDB file to try."""
 
+    longest_name = 300
+    names_damaged_column = True
+
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = path
         self.warehouse = self.other()
@@ -27,6 +30,9 @@ class DuckDBBench:
 
     def other(self, patience: float = 5) -> DuckDBWarehouse:
         return DuckDBWarehouse(self.path, "customerio", patience=patience, memory_limit=MEMORY)
+
+    def landed(self, name: str, content: bytes) -> None:
+        """DuckDB reads local copies."""
 
     def query(self, sql: str, values: Any = None) -> list[dict[str, Any]]:
         with database_file(self.path, memory_limit=MEMORY).cursor(5) as cursor:

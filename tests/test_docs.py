@@ -24,7 +24,7 @@ DOCUMENTS = {"README.md": README, "docs/architecture.md": ARCHITECTURE}
 EXAMPLE = json.loads((ROOT / "local.settings.json.example").read_text(encoding="utf-8"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 OF_THE_PLATFORM = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
-ONLY_IN_AZURE = {"EXPORT_STORAGE__blobServiceUri", "EXPORT_STORAGE__clientId"}
+ONLY_IN_AZURE = {"MANAGED_IDENTITY_CLIENT_ID", "EXPORT_STORAGE__blobServiceUri", "EXPORT_STORAGE__clientId"}
 
 
 def default_of(name: str) -> str:
@@ -64,7 +64,7 @@ def shell_lines(text: str) -> list[str]:
 
 
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
 
 def test_the_catalogue_and_the_settings_name_the_same() -> None:
@@ -122,7 +122,7 @@ def test_commands_and_options_in_documents_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_make_targets_in_documents_exist(name: str) -> None:
-    spoken = {word for line in shell_lines(DOCUMENTS[name]) for word in re.findall(r"\bmake ([a-z]+)", line)}
+    spoken = {word for line in shell_lines(DOCUMENTS[name]) for word in re.findall(r"\bmake ([a-z-]+)", line)}
     assert spoken
     assert spoken <= targets()
 

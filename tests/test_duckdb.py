@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from ingest.arrivals import Held, Lease
-from ingest.errors import BatchRefused, WarehouseBusy, WarehouseUnavailable
+from ingest.errors import BatchRefused, FileUnreadable, WarehouseBusy, WarehouseUnavailable
 from ingest.naming import Stream
 from ingest.warehouses.duckdb import search
 from ingest.warehouses.duckdb import warehouse as adapter
@@ -42,6 +42,13 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DuckDBBen
 
 class TestDuckDB(WarehouseContract):
     """The contract, on small tables: the batch's keys are looked for in the whole of them."""
+
+    def test_values_outside_the_stated_bounds_are_refused(self, loader: Loader, bench: Bench) -> None:
+        """Pages may be damaged so that they still decode; half of that shows against the footer's own statistics."""
+        content = factories.with_other_value(of("deliveries", {"subject_id": "aaaa"}), b"aaaa", b"zzzz")
+        with pytest.raises(FileUnreadable, match="bounds"):
+            loader.load(loader.arrives(content))
+        assert bench.rows("deliveries") == []
 
 
 class TestDuckDBWithLargeTables(NewestContract):

@@ -23,6 +23,14 @@ class Bench(Protocol):
 
     warehouse: Warehouse
 
+    longest_name: int
+    """Characters of the longest name that a column may have."""
+    names_damaged_column: bool
+
+    def landed(self, name: str, content: bytes) -> None:
+        """Put a blob where the warehouse reads it, if it reads blobs."""
+        ...
+
     def rows(self, table: str, order: str = "1") -> list[dict[str, Any]]:
         """Return a table's rows."""
         ...
@@ -44,6 +52,7 @@ class Loader:
     """Writes, records and loads files of one stream, as a drain does."""
 
     def __init__(self, bench: Bench, folder: Path, dataset: str = "deliveries") -> None:
+        self.bench = bench
         self.warehouse = bench.warehouse
         self.folder = folder
         self.stream = factories.stream(dataset)
@@ -56,6 +65,7 @@ class Loader:
         late = parts.pop("late", False)
         arrived = factories.arrival(factories.name(self.stream.dataset, sequence, **parts), size=len(content), **etag)
         self.warehouse.record(self.lease, [arrived], [])
+        self.bench.landed(arrived.blob.name, content)
         return factories.file_to_load(self.warehouse, self.folder, arrived, content, late=late)
 
     def load(self, *files: FileToLoad) -> list[tuple[int, int]]:

@@ -26,4 +26,10 @@ def _duckdb(settings: Settings) -> Warehouse:
     )
 
 
-_REGISTRY = {"duckdb": _duckdb}
+def _snowflake(settings: Settings) -> Warehouse:
+    from ingest.warehouses.snowflake import open_snowflake  # noqa: PLC0415  (imported when chosen)
+
+    return open_snowflake(settings)
+
+
+_REGISTRY = {"duckdb": _duckdb, "snowflake": _snowflake}

@@ -13,9 +13,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ingest.arrivals import Arrival, Blob, Held, Lease, Oddity, Status
-from ingest.errors import LeaseLost, WarehouseBusy, WarehouseUnavailable
-from ingest.naming import UNCLASSIFIED, Stream, parse
+from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
+from ingest.errors import WarehouseBusy, WarehouseUnavailable
+from ingest.naming import UNCLASSIFIED, Stream
 from ingest.ordering import OrderKey
 from ingest.ports import Facts, FileRecord
 from ingest.warehouses import queries
@@ -23,9 +23,9 @@ from ingest.warehouses.duckdb import rows, snapshot
 from ingest.warehouses.duckdb.file import ALIAS, database_file
 from ingest.warehouses.duckdb.integrity import is_about_the_data
 from ingest.warehouses.duckdb.reading import quoted
-from ingest.warehouses.duckdb.rows import aware, naive, stream_facts
 from ingest.warehouses.duckdb.turns import claiming, loading
 from ingest.warehouses.owners import gone
+from ingest.warehouses.records import arrival, aware, file_record, lost, naive, stream_facts
 
 _STATUS_PATIENCE = 1.0
 _SNAPSHOT_EVERY = 1.0
@@ -55,6 +55,10 @@ class Checkpoint:
             for name in ("create_schema", "create_files", "create_streams"):
                 cursor.execute(self._sql[name])
         self._prepared = True
+
+    def settled(self, listing: Fingerprint) -> bool:
+        """Leave it to `unsettled`, which costs nothing here."""
+        return False
 
     def unsettled(self, blobs: Sequence[Blob], *, hurried: bool = False) -> Sequence[Blob]:
         """Return those of the blobs that the checkpoint does not know at their ETag; wait but shortly if `hurried`."""
@@ -129,10 +133,7 @@ class Checkpoint:
         values = {**_of(stream), **dict(zip(names, after or (None,) * 4, strict=True)), "limit": limit}
         with self._cursor() as cursor:
             found = cursor.execute(self._sql["pending"], values).fetchall()
-        return [
-            Arrival(Blob(container, name, etag, size, aware(modified)), parse(name), attempts)
-            for container, name, etag, size, modified, attempts in found
-        ]
+        return [arrival(row) for row in found]
 
     def high_water(self, stream: Stream) -> OrderKey | None:
         """Return the highest key among the files loaded so far."""
@@ -157,10 +158,7 @@ class Checkpoint:
         """Return rejected files, the newest first."""
         with self._cursor(reader=True) as cursor:
             found = cursor.execute(self._sql["rejected"], {"limit": limit}).fetchall()
-        return [
-            FileRecord(name, etag, workspace, dataset, size, Status(status), aware(arrived), attempts, error or "")
-            for name, etag, workspace, dataset, size, status, arrived, attempts, error in found
-        ]
+        return [file_record(row) for row in found]
 
     def facts(self, now: datetime) -> Facts:
         """Sum the checkpoint tables up; as the holder last wrote it down where another process holds the file."""
@@ -259,11 +257,6 @@ def _of(stream: Stream) -> dict[str, Any]:
 def held(lease: Lease) -> dict[str, Any]:
     """Return what a guarded statement binds."""
     return {**_of(lease.stream), "generation": lease.generation, "owner": lease.owner}
-
-
-def lost(lease: Lease) -> LeaseLost:
-    """Return the error of a worker that was overtaken."""
-    return LeaseLost(f"the lease on {lease.stream} (generation {lease.generation}) is another worker's now.")
 
 
 def count(result: duckdb.DuckDBPyConnection) -> int:

@@ -14,17 +14,17 @@ from ingest.arrivals import Lease
 from ingest.datasets import DATASETS, LINEAGE, Column, Dataset, Kind
 from ingest.errors import BatchRefused, ContractBroken, IngestError, WarehouseUnavailable
 from ingest.ordering import order_key
-from ingest.ports import FileToLoad, RowCount
+from ingest.ports import Check, FileToLoad, RowCount
 from ingest.warehouses.duckdb import rows
-from ingest.warehouses.duckdb.checkpoint import Checkpoint, count, held, lost, registered
+from ingest.warehouses.duckdb.checkpoint import Checkpoint, count, held, registered
 from ingest.warehouses.duckdb.file import ALIAS, THREADS
 from ingest.warehouses.duckdb.integrity import diagnose, is_about_the_data
 from ingest.warehouses.duckdb.known_keys import BloomFilter, Known, KnownKeys
 from ingest.warehouses.duckdb.merge import Batch, merge
 from ingest.warehouses.duckdb.reading import KINDS, TYPES, quoted
-from ingest.warehouses.duckdb.rows import naive
 from ingest.warehouses.duckdb.search import key_hashes
 from ingest.warehouses.duckdb.turns import loading
+from ingest.warehouses.records import lost, naive
 
 LARGE_TABLE = 1_000_000
 """Rows from which on a filter of a table's keys saves more than it costs."""
@@ -43,6 +43,20 @@ class DuckDBWarehouse(Checkpoint):
         super().__init__(path, schema, patience=patience, memory_limit=memory_limit)
         self._verify = verify
         self._known = KnownKeys()
+
+    @property
+    def reads_container(self) -> bool:
+        """DuckDB reads local copies."""
+        return False
+
+    @property
+    def sleeps(self) -> bool:
+        """There is nothing to wake."""
+        return False
+
+    def checks(self) -> Sequence[Check]:
+        """Return what has to hold: the file is ours to write."""
+        return [("warehouse", "the checkpoint tables are there and can be written", self.prepare)]
 
     def columns(self, dataset: Dataset) -> Mapping[str, Kind]:
         """Return the columns of the dataset's table, lineage aside; the table is created where it is missing."""

@@ -1,0 +1,107 @@
+"""Rows of the checkpoint tables to and from values, the same in every warehouse. Instants are kept as naive UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.arrivals import Arrival, Blob, Lease, Oddity, Status
+from ingest.errors import LeaseLost
+from ingest.naming import Stream, parse
+from ingest.ports import FileRecord, FileToLoad, RowCount, StreamFacts
+
+
+def listed(arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> list[dict[str, Any]]:
+    """Return rows for `ingest_files`: arrivals pending, oddities rejected."""
+    return [_row(arrival) for arrival in arrivals] + [_odd_row(oddity) for oddity in oddities]
+
+
+def key(blob: Blob) -> dict[str, Any]:
+    """Return what identifies a blob in `ingest_files`."""
+    return {"container": blob.container, "blob_name": blob.name, "etag": blob.etag}
+
+
+def done(file: FileToLoad, count: RowCount) -> dict[str, Any]:
+    """Return what a batch writes into `ingest_files` about one of its files."""
+    return {**key(file.arrival.blob), "late": file.late, "rows_read": count.read, "rows_applied": count.applied}
+
+
+def _row(arrival: Arrival) -> dict[str, Any]:
+    blob, name = arrival.blob, arrival.name
+    return {
+        **key(blob),
+        "workspace_id": name.workspace_id,
+        "dataset": name.dataset.name,
+        "version": name.version,
+        "sequence": name.sequence,
+        "sequence_end": name.sequence_end,
+        "bytes": blob.size,
+        "status": Status.PENDING.value,
+        "arrived_at": naive(blob.modified),
+        "error": None,
+    }
+
+
+def _odd_row(oddity: Oddity) -> dict[str, Any]:
+    blob = oddity.blob
+    return {
+        **key(blob),
+        "bytes": blob.size,
+        "status": Status.REJECTED.value,
+        "arrived_at": naive(blob.modified),
+        "error": oddity.reason,
+    }
+
+
+def arrival(row: Sequence[Any]) -> Arrival:
+    """Return a row of the query `pending` as a value."""
+    container, name, etag, size, modified, attempts = row
+    return Arrival(Blob(container, name, etag, size, aware(modified)), parse(name), attempts)
+
+
+def file_record(row: Sequence[Any]) -> FileRecord:
+    """Return a row of the query `rejected` as a value."""
+    name, etag, workspace, dataset, size, status, arrived, attempts, error = row
+    return FileRecord(name, etag, workspace, dataset, size, Status(status), aware(arrived), attempts, error or "")
+
+
+def stream_facts(row: Sequence[Any]) -> StreamFacts:
+    """Return a row of the query `facts` as a value."""
+    return StreamFacts(
+        stream=Stream(row[0], row[1]),
+        arrived=row[2],
+        loaded=row[3],
+        pending=row[4],
+        rejected=row[5],
+        superseded=row[6],
+        late=row[7],
+        rows_applied=row[8],
+        last_version=row[9],
+        last_sequence=row[10],
+        last_arrived_at=aware_or_none(row[11]),
+        last_loaded_at=aware_or_none(row[12]),
+        oldest_pending_at=aware_or_none(row[13]),
+        lease_owner=row[14],
+        lease_expires_at=aware_or_none(row[15]),
+    )
+
+
+def lost(lease: Lease) -> LeaseLost:
+    """Return the error of a worker that was overtaken."""
+    return LeaseLost(f"the lease on {lease.stream} (generation {lease.generation}) is another worker's now.")
+
+
+def naive(moment: datetime) -> datetime:
+    """Return an instant as the tables keep it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware(moment: datetime) -> datetime:
+    """Return an instant of the tables as one that knows its zone."""
+    return moment.replace(tzinfo=UTC)
+
+
+def aware_or_none(moment: datetime | None) -> datetime | None:
+    """Do the same where there may be none."""
+    return None if moment is None else aware(moment)

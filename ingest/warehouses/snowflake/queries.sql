@@ -1,0 +1,277 @@
+-- The checkpoint tables and what is asked of them. {schema} is the schema in the session's database; values are bound.
+-- Snowflake enforces no unique keys. A stream that two workers opened at once may have two rows: what is true of it stands
+-- in the rows with the highest generation, and whoever writes about it changes all of these.
+
+-- name: create_schema
+CREATE SCHEMA IF NOT EXISTS {schema}
+
+-- name: create_files
+CREATE TABLE IF NOT EXISTS {schema}.ingest_files (
+    container VARCHAR NOT NULL,
+    blob_name VARCHAR NOT NULL,
+    etag VARCHAR NOT NULL,
+    workspace_id NUMBER(19, 0),
+    dataset VARCHAR,
+    version NUMBER(19, 0),
+    sequence NUMBER(19, 0),
+    sequence_end NUMBER(19, 0),
+    bytes NUMBER(19, 0) NOT NULL,
+    status VARCHAR NOT NULL,
+    late BOOLEAN NOT NULL,
+    rows_read NUMBER(19, 0),
+    rows_applied NUMBER(19, 0),
+    arrived_at TIMESTAMP_NTZ(6) NOT NULL,
+    loaded_at TIMESTAMP_NTZ(6),
+    deleted_at TIMESTAMP_NTZ(6),
+    attempts NUMBER(19, 0) NOT NULL,
+    error VARCHAR,
+    batch_id VARCHAR
+)
+
+-- name: create_streams
+CREATE TABLE IF NOT EXISTS {schema}.ingest_streams (
+    workspace_id NUMBER(19, 0) NOT NULL,
+    dataset VARCHAR NOT NULL,
+    generation NUMBER(19, 0) NOT NULL,
+    lease_owner VARCHAR,
+    lease_expires_at TIMESTAMP_NTZ(6),
+    last_version NUMBER(19, 0),
+    last_sequence NUMBER(19, 0),
+    last_arrived_at TIMESTAMP_NTZ(6),
+    last_loaded_at TIMESTAMP_NTZ(6)
+)
+
+-- The text never changes, so that Snowflake answers from its result cache while the table stays as it is: no warehouse wakes.
+
+-- name: settled
+SELECT
+    COUNT(*) AS files,
+    BITXOR_AGG(MD5_NUMBER_LOWER64(container || '/' || blob_name || '@' || etag)) AS digest,
+    COUNT_IF(status = 'pending') AS pending
+FROM (
+    SELECT container, blob_name, etag, status
+    FROM {schema}.ingest_files
+    WHERE status <> 'deleted'
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY container, blob_name ORDER BY status = 'superseded', arrived_at DESC) = 1
+)
+
+-- name: unsettled
+SELECT listed.value:blob_name::VARCHAR AS blob_name, listed.value:etag::VARCHAR AS etag
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS listed
+LEFT JOIN {schema}.ingest_files AS known
+    ON known.container = listed.value:container::VARCHAR
+    AND known.blob_name = listed.value:blob_name::VARCHAR
+    AND known.etag = listed.value:etag::VARCHAR
+WHERE known.blob_name IS NULL
+
+-- name: waiting
+SELECT workspace_id, dataset
+FROM {schema}.ingest_files
+WHERE status = 'pending'
+GROUP BY workspace_id, dataset
+ORDER BY MIN(arrived_at), workspace_id, dataset
+
+-- name: with_rejected
+SELECT DISTINCT workspace_id, dataset
+FROM {schema}.ingest_files
+WHERE status = 'rejected' AND version IS NOT NULL
+ORDER BY workspace_id, dataset
+
+-- name: stream
+SELECT generation, lease_owner, lease_expires_at
+FROM {schema}.ingest_streams
+WHERE workspace_id = ? AND dataset = ?
+ORDER BY generation DESC
+LIMIT 1
+
+-- name: open_stream
+INSERT INTO {schema}.ingest_streams (workspace_id, dataset, generation)
+SELECT opened.workspace_id, opened.dataset, 0
+FROM (SELECT ?::NUMBER(19, 0) AS workspace_id, ?::VARCHAR AS dataset) AS opened
+WHERE NOT EXISTS (
+    SELECT 1 FROM {schema}.ingest_streams AS known
+    WHERE known.workspace_id = opened.workspace_id AND known.dataset = opened.dataset
+)
+
+-- name: claim
+UPDATE {schema}.ingest_streams
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+WHERE workspace_id = ? AND dataset = ? AND generation = ?
+
+-- name: renew
+UPDATE {schema}.ingest_streams
+SET lease_expires_at = ?::TIMESTAMP_NTZ
+WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?
+
+-- name: release
+UPDATE {schema}.ingest_streams
+SET lease_owner = NULL, lease_expires_at = NULL
+WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?
+
+-- name: guard
+UPDATE {schema}.ingest_streams
+SET last_arrived_at = GREATEST_IGNORE_NULLS(last_arrived_at, ?::TIMESTAMP_NTZ)
+WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?
+
+-- name: supersede
+UPDATE {schema}.ingest_files AS known
+SET status = 'superseded', error = 'replaced by a newer blob of the same name before it was loaded'
+FROM (
+    SELECT
+        listed.value:container::VARCHAR AS container,
+        listed.value:blob_name::VARCHAR AS blob_name,
+        listed.value:etag::VARCHAR AS etag
+    FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS listed
+) AS newer
+WHERE known.container = newer.container AND known.blob_name = newer.blob_name AND known.etag <> newer.etag
+    AND known.status IN ('pending', 'rejected')
+
+-- name: record
+INSERT INTO {schema}.ingest_files (
+    container, blob_name, etag, workspace_id, dataset, version, sequence, sequence_end, bytes, status, late,
+    arrived_at, attempts, error
+)
+SELECT
+    listed.value:container::VARCHAR,
+    listed.value:blob_name::VARCHAR,
+    listed.value:etag::VARCHAR,
+    listed.value:workspace_id::NUMBER(19, 0),
+    listed.value:dataset::VARCHAR,
+    listed.value:version::NUMBER(19, 0),
+    listed.value:sequence::NUMBER(19, 0),
+    listed.value:sequence_end::NUMBER(19, 0),
+    listed.value:bytes::NUMBER(19, 0),
+    listed.value:status::VARCHAR,
+    FALSE,
+    listed.value:arrived_at::TIMESTAMP_NTZ,
+    0,
+    listed.value:error::VARCHAR
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS listed
+LEFT JOIN {schema}.ingest_files AS known
+    ON known.container = listed.value:container::VARCHAR
+    AND known.blob_name = listed.value:blob_name::VARCHAR
+    AND known.etag = listed.value:etag::VARCHAR
+WHERE known.blob_name IS NULL
+
+-- name: pending
+SELECT container, blob_name, etag, bytes, arrived_at, attempts
+FROM {schema}.ingest_files
+WHERE status = 'pending' AND workspace_id = ? AND dataset = ?
+ORDER BY version, sequence, COALESCE(sequence_end, -1), blob_name
+LIMIT {limit}
+
+-- name: pending_after
+SELECT known.container, known.blob_name, known.etag, known.bytes, known.arrived_at, known.attempts
+FROM {schema}.ingest_files AS known
+CROSS JOIN (
+    SELECT
+        ?::NUMBER(19, 0) AS version, ?::NUMBER(19, 0) AS sequence, ?::NUMBER(19, 0) AS sequence_end,
+        ?::VARCHAR AS blob_name
+) AS reached
+WHERE known.status = 'pending' AND known.workspace_id = ? AND known.dataset = ?
+    AND (
+        known.version > reached.version
+        OR (known.version = reached.version AND known.sequence > reached.sequence)
+        OR (
+            known.version = reached.version AND known.sequence = reached.sequence
+            AND COALESCE(known.sequence_end, -1) > reached.sequence_end
+        )
+        OR (
+            known.version = reached.version AND known.sequence = reached.sequence
+            AND COALESCE(known.sequence_end, -1) = reached.sequence_end AND known.blob_name > reached.blob_name
+        )
+    )
+ORDER BY known.version, known.sequence, COALESCE(known.sequence_end, -1), known.blob_name
+LIMIT {limit}
+
+-- name: high_water
+SELECT version, sequence, COALESCE(sequence_end, -1) AS sequence_end, blob_name
+FROM {schema}.ingest_files
+WHERE workspace_id = ? AND dataset = ? AND loaded_at IS NOT NULL
+ORDER BY version DESC, sequence DESC, COALESCE(sequence_end, -1) DESC, blob_name DESC
+LIMIT 1
+
+-- name: settle
+UPDATE {schema}.ingest_files
+SET status = ?, error = ?, attempts = attempts + 1
+WHERE container = ? AND blob_name = ? AND etag = ? AND status = 'pending'
+
+-- name: reopen
+UPDATE {schema}.ingest_files
+SET status = 'pending', attempts = 0
+WHERE status = 'rejected' AND workspace_id = ? AND dataset = ?
+
+-- name: reopen_named
+UPDATE {schema}.ingest_files
+SET status = 'pending', attempts = 0
+WHERE status = 'rejected' AND workspace_id = ? AND dataset = ?
+    AND ARRAY_CONTAINS(blob_name::VARIANT, PARSE_JSON(?)::ARRAY)
+
+-- name: forget_oddities
+DELETE FROM {schema}.ingest_files
+WHERE status = 'rejected' AND version IS NULL
+
+-- name: forget_oddities_named
+DELETE FROM {schema}.ingest_files
+WHERE status = 'rejected' AND version IS NULL AND ARRAY_CONTAINS(blob_name::VARIANT, PARSE_JSON(?)::ARRAY)
+
+-- name: rejected
+SELECT blob_name, etag, workspace_id, dataset, bytes, status, arrived_at, attempts, error
+FROM {schema}.ingest_files
+WHERE status = 'rejected'
+ORDER BY arrived_at DESC, blob_name
+LIMIT {limit}
+
+-- name: commit_stream
+UPDATE {schema}.ingest_streams
+SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),
+    last_sequence = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_sequence),
+    last_loaded_at = ?::TIMESTAMP_NTZ,
+    lease_expires_at = GREATEST(lease_expires_at, ?::TIMESTAMP_NTZ)
+WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?
+
+-- name: committed
+SELECT blob_name, rows_read, rows_applied
+FROM {schema}.ingest_files
+WHERE batch_id = ?
+
+-- name: facts
+SELECT
+    COALESCE(files.workspace_id, streams.workspace_id) AS workspace_id,
+    COALESCE(files.dataset, streams.dataset) AS dataset,
+    COALESCE(files.arrived, 0) AS arrived,
+    COALESCE(files.loaded, 0) AS loaded,
+    COALESCE(files.pending, 0) AS pending,
+    COALESCE(files.rejected, 0) AS rejected,
+    COALESCE(files.superseded, 0) AS superseded,
+    COALESCE(files.late, 0) AS late,
+    COALESCE(files.rows_applied, 0) AS rows_applied,
+    streams.last_version,
+    streams.last_sequence,
+    streams.last_arrived_at,
+    streams.last_loaded_at,
+    files.oldest_pending_at,
+    streams.lease_owner,
+    streams.lease_expires_at
+FROM (
+    SELECT
+        COALESCE(workspace_id, 0) AS workspace_id,
+        COALESCE(dataset, 'unclassified') AS dataset,
+        COUNT(*) AS arrived,
+        COUNT_IF(loaded_at IS NOT NULL) AS loaded,
+        COUNT_IF(status = 'pending') AS pending,
+        COUNT_IF(status = 'rejected') AS rejected,
+        COUNT_IF(status = 'superseded') AS superseded,
+        COUNT_IF(late) AS late,
+        SUM(rows_applied) AS rows_applied,
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at
+    FROM {schema}.ingest_files
+    GROUP BY COALESCE(workspace_id, 0), COALESCE(dataset, 'unclassified')
+) AS files
+FULL OUTER JOIN (
+    SELECT *
+    FROM {schema}.ingest_streams
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY workspace_id, dataset ORDER BY generation DESC) = 1
+) AS streams
+    ON streams.workspace_id = files.workspace_id AND streams.dataset = files.dataset
+ORDER BY 1, 2

@@ -1,0 +1,160 @@
+-- What an account needs, section by section. Every section stands alone and may be run again.
+
+-- name: heading
+-- Snowflake account {account}: what the Customer.io ingestor needs.
+--
+-- Run it from the top, as a user who has the roles that the parts ask for: SYSADMIN, SECURITYADMIN and, for the storage
+-- integration, ACCOUNTADMIN. Fill in what stands in <angle brackets>. It may be run again at any time: nothing that is
+-- there is replaced, and no data is touched. Afterwards `python -m ingest doctor` tells what is still missing.
+--
+-- The ingestor's role gets USAGE of one database, one schema and one virtual warehouse, and CREATE TABLE in the schema.
+-- It owns the tables it makes, and may read the landing container. It has nothing else.
+
+-- name: warehouse
+-- SYSADMIN: compute. It sleeps after a minute without work, and no statement runs for longer than half an hour.
+USE ROLE SYSADMIN;
+CREATE WAREHOUSE IF NOT EXISTS {warehouse}
+    WAREHOUSE_SIZE = XSMALL
+    AUTO_SUSPEND = 60
+    AUTO_RESUME = TRUE
+    INITIALLY_SUSPENDED = TRUE
+    STATEMENT_TIMEOUT_IN_SECONDS = 1800
+    STATEMENT_QUEUED_TIMEOUT_IN_SECONDS = 600
+    COMMENT = 'Loads Customer.io exports';
+
+-- name: schema
+-- SYSADMIN: where the tables are. A schema with managed access keeps the granting of its tables to SYSADMIN and
+-- SECURITYADMIN: the ingestor owns its tables and still cannot hand them on.
+-- Whoever owns a database that is there already has to run this part instead of SYSADMIN.
+USE ROLE SYSADMIN;
+CREATE DATABASE IF NOT EXISTS {database};
+CREATE SCHEMA IF NOT EXISTS {qualified_schema} WITH MANAGED ACCESS
+    COMMENT = 'Customer.io exports, written by the ingestor';
+
+-- name: role
+-- SECURITYADMIN: the role of the ingestor, below SYSADMIN as every role of one's own should be.
+USE ROLE SECURITYADMIN;
+CREATE ROLE IF NOT EXISTS {role} COMMENT = 'Loads Customer.io exports';
+GRANT ROLE {role} TO ROLE SYSADMIN;
+
+-- name: warehouse_grant
+USE ROLE SECURITYADMIN;
+GRANT USAGE ON WAREHOUSE {warehouse} TO ROLE {role};
+
+-- name: schema_grants
+-- CREATE TABLE is for the checkpoint and the data tables; temporary tables need no more than USAGE.
+USE ROLE SECURITYADMIN;
+GRANT USAGE ON DATABASE {database} TO ROLE {role};
+GRANT USAGE ON SCHEMA {qualified_schema} TO ROLE {role};
+GRANT CREATE TABLE ON SCHEMA {qualified_schema} TO ROLE {role};
+
+-- name: user
+-- SECURITYADMIN: the user, for programs only: it cannot have a password. Without secondary roles it may do what its one
+-- role may, even if somebody grants it another.
+USE ROLE SECURITYADMIN;
+CREATE USER IF NOT EXISTS {user}
+    TYPE = SERVICE
+    COMMENT = 'Loads Customer.io exports';
+ALTER USER {user} SET
+    DEFAULT_ROLE = {role}
+    DEFAULT_SECONDARY_ROLES = ()
+    DEFAULT_WAREHOUSE = {warehouse}
+    DEFAULT_NAMESPACE = '{qualified_schema}';
+GRANT ROLE {role} TO USER {user};
+
+-- name: key_pair
+-- SECURITYADMIN: sign-in by key pair. The key is the text of rsa_key.pub between its first and last line:
+--   openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -out rsa_key.p8 -nocrypt
+--   openssl rsa -in rsa_key.p8 -pubout -out rsa_key.pub
+USE ROLE SECURITYADMIN;
+ALTER USER {user} SET RSA_PUBLIC_KEY = '<public key>';
+
+-- name: workload_identity
+-- SECURITYADMIN: sign-in by the function app's managed identity, {identity}; nothing to keep secret or to rotate.
+-- SUBJECT is its object id (principal id) and not its client id, and its case matters:
+--   az identity list --query "[?clientId=='{identity}' || principalId=='{identity}'].principalId" --output tsv
+USE ROLE SECURITYADMIN;
+ALTER USER {user} SET WORKLOAD_IDENTITY = (
+    TYPE = AZURE
+    ISSUER = 'https://login.microsoftonline.com/<tenant id>/v2.0'
+    SUBJECT = '<object id>'
+);
+
+-- name: network
+-- SECURITYADMIN, if wanted: let the user in from the function app's outbound addresses only. Behind a NAT gateway they
+-- are few and stay. With Azure Private Link the rule is TYPE = AZURELINKID instead.
+--   USE ROLE SYSADMIN;
+--   CREATE NETWORK RULE IF NOT EXISTS {qualified_schema}.INGESTOR_ADDRESSES
+--       TYPE = IPV4 MODE = INGRESS VALUE_LIST = ('<outbound address>');
+--   USE ROLE SECURITYADMIN;
+--   CREATE NETWORK POLICY IF NOT EXISTS INGESTOR_ADDRESSES
+--       ALLOWED_NETWORK_RULE_LIST = ('{qualified_schema}.INGESTOR_ADDRESSES');
+--   ALTER USER {user} SET NETWORK_POLICY = INGESTOR_ADDRESSES;
+
+-- name: reader
+-- SECURITYADMIN: a role for analysts, which reads the tables of today and of tomorrow and does nothing else.
+-- It gets no virtual warehouse: its members have their own.
+USE ROLE SECURITYADMIN;
+CREATE ROLE IF NOT EXISTS {reader} COMMENT = 'Reads what the Customer.io ingestor loads';
+GRANT ROLE {reader} TO ROLE SYSADMIN;
+GRANT USAGE ON DATABASE {database} TO ROLE {reader};
+GRANT USAGE ON SCHEMA {qualified_schema} TO ROLE {reader};
+GRANT SELECT ON ALL TABLES IN SCHEMA {qualified_schema} TO ROLE {reader};
+GRANT SELECT ON FUTURE TABLES IN SCHEMA {qualified_schema} TO ROLE {reader};
+
+-- name: integration
+-- ACCOUNTADMIN: Snowflake's own way into the landing container, without keys. Never replace it: a new one would have to
+-- be consented to anew. SYSADMIN needs it to own the stage.
+USE ROLE ACCOUNTADMIN;
+CREATE STORAGE INTEGRATION IF NOT EXISTS {integration}
+    TYPE = EXTERNAL_STAGE
+    STORAGE_PROVIDER = 'AZURE'
+    ENABLED = TRUE
+    AZURE_TENANT_ID = '<tenant id>'
+    STORAGE_ALLOWED_LOCATIONS = ('{landing_url}');
+GRANT USAGE ON INTEGRATION {integration} TO ROLE SYSADMIN;
+
+-- name: consent
+-- ACCOUNTADMIN, and an administrator of Azure. Once:
+--   1. Open AZURE_CONSENT_URL, which the statement below tells, and accept.
+--   2. Find the enterprise application in Microsoft Entra ID, whose name is AZURE_MULTI_TENANT_APP_NAME up to its
+--      underscore. It may take an hour or two to appear.
+--   3. Give it the role "Storage Blob Data Reader" on the landing container:
+--      az role assignment create --role "Storage Blob Data Reader" --assignee-principal-type ServicePrincipal
+--          --assignee-object-id <object id of the enterprise application>
+--          --scope <resource id of the storage account>/blobServices/default/containers/<container>
+USE ROLE ACCOUNTADMIN;
+DESC STORAGE INTEGRATION {integration};
+
+-- name: firewall
+-- ACCOUNTADMIN, and an administrator of Azure: only if the landing account's firewall is on, let in every subnet that
+-- the statement below tells:
+--   az storage account network-rule add --account-name <storage account> --subnet "<subnet id>"
+USE ROLE ACCOUNTADMIN;
+SELECT SYSTEM$GET_SNOWFLAKE_PLATFORM_INFO();
+
+-- name: stage
+-- SYSADMIN: the landing container as Snowflake sees it. It begins at the container's root, whatever prefix the exports
+-- have, so that a file is called in Snowflake what its blob is called.
+USE ROLE SYSADMIN;
+CREATE STAGE IF NOT EXISTS {qualified_stage}
+    URL = '{landing_url}'
+    STORAGE_INTEGRATION = {integration}
+    FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = TRUE)
+    COMMENT = 'The container that Customer.io exports into';
+ALTER STAGE {qualified_stage} SET
+    URL = '{landing_url}'
+    STORAGE_INTEGRATION = {integration};
+
+-- name: stage_grants
+-- USAGE of the integration is what Snowflake's pages on LIST and COPY INTO ask for beside USAGE of the stage; it opens
+-- nothing that the stage does not.
+USE ROLE SYSADMIN;
+GRANT USAGE ON STAGE {qualified_stage} TO ROLE {role};
+USE ROLE ACCOUNTADMIN;
+GRANT USAGE ON INTEGRATION {integration} TO ROLE {role};
+
+-- name: enable_integration
+-- ACCOUNTADMIN: switch the storage integration on again.
+USE ROLE ACCOUNTADMIN;
+ALTER STORAGE INTEGRATION {integration} SET ENABLED = TRUE;
