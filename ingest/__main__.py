@@ -16,8 +16,9 @@ from rich.console import Console
 from ingest import screen
 from ingest.errors import IngestError, SettingsError
 from ingest.outcomes import Tally
-from ingest.settings import environment_of_process, read_settings
+from ingest.settings import Settings, environment_of_process, read_settings
 from ingest.status import document
+from ingest.warehouses import setup_sql
 from ingest.wiring import App, both, build, examine
 
 NEEDS_A_PERSON = 1
@@ -93,8 +94,19 @@ def replay(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    *,
+    print_sql: Annotated[
+        bool, typer.Option("--print-sql", help="Print the warehouse's set-up SQL, and no more.")
+    ] = False,
+    print_pii_sql: Annotated[
+        bool, typer.Option("--print-pii-sql", help="Print the SQL that masks personal data, and no more.")
+    ] = False,
+) -> None:
     """Check settings, container and warehouse, and say how to mend what is missing."""
+    if print_sql or print_pii_sql:
+        typer.echo(setup_sql(_settings(), pii=print_pii_sql), nl=False)
+        return
     findings = examine(_build())
     screen.show_findings(_out, findings)
     if any(not finding.fine for finding in findings):
@@ -102,8 +114,11 @@ def doctor() -> None:
 
 
 def _build(*emit: Callable[..., None]) -> App:
-    settings = read_settings(environment_of_process(), Path("local.settings.json"))
-    return build(settings, both(*emit))
+    return build(_settings(), both(*emit))
+
+
+def _settings() -> Settings:
+    return read_settings(environment_of_process(), Path("local.settings.json"))
 
 
 def _conclude(tally: Tally) -> None:

@@ -195,7 +195,7 @@ class Run:
             for half in halves(files):
                 self._load(half, started)
             return
-        except Rejection as error:
+        except (Rejection, BlobReplaced) as error:
             self._give_up(files[0].arrival, error)
             return
         self._tell(

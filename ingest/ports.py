@@ -233,7 +233,7 @@ class Warehouse(Protocol):
         """Commit the files' rows and their checkpoint rows in one transaction, guarded by the lease's generation.
 
         Raises LeaseLost; BatchRefused when the data of some file of several does not load (FilesRefused where it is
-        known which); a Rejection when that of a single file does not. Whatever is raised, nothing was committed.
+        known which); a Rejection or BlobReplaced when a single file does not. After an error nothing was committed.
         """
         ...
 

@@ -150,21 +150,6 @@ class Settings(BaseModel):
             raise ValueError("EXPORT_STORAGE: neither it nor EXPORT_STORAGE__blobServiceUri is set")
         return self
 
-    @model_validator(mode="after")
-    def _whole_sign_in(self) -> Settings:
-        if self.warehouse != "snowflake":
-            return self
-        if self.snowflake_account is None:
-            raise ValueError("SNOWFLAKE_ACCOUNT: WAREHOUSE=snowflake needs it")
-        if self.snowflake_user is None and self.snowflake_sign_in is SignIn.KEY_PAIR:
-            raise ValueError("SNOWFLAKE_USER: SNOWFLAKE_SIGN_IN=key_pair needs it")
-        keys = (self.snowflake_private_key, self.snowflake_private_key_file)
-        if self.snowflake_sign_in is SignIn.KEY_PAIR and sum(key is not None for key in keys) != 1:
-            raise ValueError("SNOWFLAKE_PRIVATE_KEY: key_pair needs either it or SNOWFLAKE_PRIVATE_KEY_FILE")
-        if self.snowflake_sign_in is SignIn.OAUTH and self.snowflake_token is None:
-            raise ValueError("SNOWFLAKE_TOKEN: SNOWFLAKE_SIGN_IN=oauth needs it")
-        return self
-
     @property
     def storage_account(self) -> str:
         """The landing account's name."""

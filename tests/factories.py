@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -180,3 +181,9 @@ def file_to_load(
     fit = check(read_footer(path), dataset, warehouse.columns(dataset), drift)
     warehouse.evolve(dataset, fit.added)
     return FileToLoad(arrived, fit, path, late)
+
+
+def until_the_next_second() -> None:
+    """Wait until a blob that is written gets another time of modification: these have seconds."""
+    now = time.time()
+    time.sleep(1.01 - now % 1)

@@ -105,6 +105,13 @@ class LandingContract:
         box.landing.download(blob, tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes() == content
 
+    @pytest.mark.parametrize("length", [1, 8, 1000, 70_000])
+    def test_the_end_of_a_blob_is_read_alone(self, box: Container, length: int) -> None:
+        content = bytes(range(250)) * 20
+        box.write("a", content)
+        (blob,) = [blob for page in box.landing.pages() for blob in page]
+        assert box.landing.end_of(blob, length) == content[-length:]
+
     def test_the_same_content_again_is_another_etag(self, box: Container) -> None:
         assert box.write("a", b"x") != box.write("a", b"x")
 
@@ -114,6 +121,8 @@ class LandingContract:
         box.write("a", b"new")
         with pytest.raises(BlobReplaced, match="'a'"):
             box.landing.download(blob, tmp_path / "copy")
+        with pytest.raises(BlobReplaced, match="'a'"):
+            box.landing.end_of(blob, 2)
 
     def test_a_deleted_blob_is_gone(self, box: Container, tmp_path: Path) -> None:
         box.write("a", b"old")
@@ -121,3 +130,5 @@ class LandingContract:
         box.delete("a")
         with pytest.raises(BlobGone, match="'a'"):
             box.landing.download(blob, tmp_path / "copy")
+        with pytest.raises(BlobGone, match="'a'"):
+            box.landing.end_of(blob, 2)

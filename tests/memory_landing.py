@@ -23,6 +23,9 @@ class MemoryLanding:
         self._writes = itertools.count(1)
         self.failing = 0
         """So many downloads to come fail as if the network did."""
+        self.downloads = 0
+        self.lengths: list[int] = []
+        """Bytes of each end that was read."""
 
     def write(self, name: str, content: bytes) -> str:
         """Write a blob, over the one of this name if there is one, and give its ETag."""
@@ -56,6 +59,15 @@ class MemoryLanding:
 
     def download(self, blob: Blob, path: Path) -> None:
         """Copy a blob at its ETag into a file."""
+        self.downloads += 1
+        path.write_bytes(self._content(blob))
+
+    def end_of(self, blob: Blob, length: int) -> bytes:
+        """Return the last bytes of a blob at its ETag."""
+        self.lengths.append(min(length, blob.size))
+        return self._content(blob)[-length:]
+
+    def _content(self, blob: Blob) -> bytes:
         if self.failing:
             self.failing -= 1
             raise LandingUnavailable("the network is down.")
@@ -64,4 +76,4 @@ class MemoryLanding:
         present, content = self._blobs[blob.name]
         if present.etag != blob.etag:
             raise BlobReplaced(f"{blob.name!r} was replaced.")
-        path.write_bytes(content)
+        return content

@@ -15,6 +15,7 @@ from typing import Any
 import snowflake.connector
 
 from ingest.settings import Settings, read_settings
+from ingest.warehouses.snowflake import names_of
 from local.azurite import ROOT, Azurite
 
 PYTHON = ROOT / ".venv-fakesnow" / "bin" / "python"
@@ -69,6 +70,20 @@ class StandIn:
                 f".blob.core.windows.net/{settings.container}/' FILE_FORMAT = (TYPE = PARQUET)"
             )
 
+    def integrate(self, settings: Settings) -> None:
+        """Give the stage a storage integration, as the set-up SQL does."""
+        name = f"{settings.warehouse_schema}.{settings.snowflake_stage}"
+        with self.connect(settings) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE STORAGE INTEGRATION IF NOT EXISTS {settings.snowflake_integration} TYPE = EXTERNAL_STAGE "
+                "STORAGE_PROVIDER = 'AZURE' ENABLED = TRUE AZURE_TENANT_ID = 'tenant' "
+                "STORAGE_ALLOWED_LOCATIONS = ('azure://account.blob.core.windows.net/container/')"
+            )
+            cursor.execute(
+                f"CREATE OR REPLACE STAGE {name} URL = '{names_of(settings).landing_url}' "
+                f"STORAGE_INTEGRATION = {settings.snowflake_integration} FILE_FORMAT = (TYPE = PARQUET)"
+            )
+
     def plan(self, *faults: dict[str, Any]) -> None:
         """Let faults befall the next statements."""
         body = json.dumps(faults).encode()
@@ -88,7 +103,14 @@ _FRAME = {"BEGIN", "COMMIT", "ROLLBACK"}
 def running(azurite: Azurite, folder: Path) -> Iterator[StandIn]:
     """Run the server until the context is left."""
     transcript = folder / "transcript.jsonl"
-    words = [PYTHON, ROOT / "tests" / "fakesnow_server" / "server.py", "--port", "0", "--transcript", transcript]
+    words: list[str | Path] = [
+        PYTHON,
+        ROOT / "tests" / "fakesnow_server" / "server.py",
+        "--port",
+        "0",
+        "--transcript",
+        transcript,
+    ]
     words += ["--azurite", azurite.connection_string, "--idle-transaction", "5", "--detached-transaction", "0.1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -18,6 +18,7 @@ from ingest.warehouses.duckdb.file import database_file
 from local import customerio
 from local.azurite import ROOT, Azurite
 from tests import factories
+from tests.stand_in import StandIn
 
 
 @dataclass(frozen=True)
@@ -232,3 +233,74 @@ def test_python_m_ingest_is_the_command_line(scrubbed: dict[str, str], tmp_path:
     assert "EXPORT_STORAGE" in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+# Over Snowflake
+
+
+@pytest.fixture
+def in_snowflake(stand_in: StandIn, container: str) -> dict[str, str]:
+    """Give the environment of an app over the stand-in, its schema and stage made."""
+    settings = stand_in.settings(container)
+    stand_in.prepare(settings)
+    assert settings.snowflake_host is not None
+    return {
+        "WAREHOUSE": "snowflake",
+        "SNOWFLAKE_ACCOUNT": "fakesnow",
+        "SNOWFLAKE_HOST": settings.snowflake_host,
+        "SNOWFLAKE_DATABASE": settings.snowflake_database,
+        "SNOWFLAKE_SIGN_IN": "oauth",
+        "SNOWFLAKE_TOKEN": "unchecked",
+    }
+
+
+def test_the_commands_do_the_same_over_snowflake(
+    run: Run, exporter: customerio.Exporter, in_snowflake: dict[str, str]
+) -> None:
+    exporter.write(factories.name(sequence=1), factories.parquet("deliveries", [{}, {"delivery_id": "b"}]))
+    exporter.write(factories.name("people", sequence=1), factories.parquet("people", drop=("updated_at",)))
+    drained = run("drain", **in_snowflake)
+    assert drained.status == 1
+    assert "1 rejected" in drained.text
+    (stream,) = [
+        stream
+        for stream in json.loads(run("status", "--json", **in_snowflake).out)["streams"]
+        if stream["dataset"] == "deliveries"
+    ]
+    assert (stream["loaded"], stream["pending"]) == (1, 0)
+    assert "updated_at" in run("rejected", **in_snowflake).text
+    exporter.write(factories.name("people", sequence=1), factories.parquet("people"))
+    assert run("sweep", **in_snowflake).status == 0
+    assert run("drain", **in_snowflake).status == 0
+
+
+def test_doctor_looks_at_the_account(run: Run, in_snowflake: dict[str, str], stand_in: StandIn, container: str) -> None:
+    stand_in.integrate(stand_in.settings(container))
+    fine = run("doctor", **in_snowflake)
+    assert fine.status == 0, fine.text
+    assert "Snowflake stage" in fine.text
+    elsewhere = run("doctor", **in_snowflake, SNOWFLAKE_STAGE="elsewhere", SNOWFLAKE_INTEGRATION="mine")
+    assert elsewhere.status == 1
+    assert "CREATE STAGE" in elsewhere.text
+    assert "customerio.elsewhere" in elsewhere.text
+
+
+def test_doctor_prints_the_set_up_with_the_users_names(run: Run) -> None:
+    names = {"WAREHOUSE": "snowflake", "SNOWFLAKE_DATABASE": "marketing", "SNOWFLAKE_ROLE": "loader"}
+    printed = run("doctor", "--print-sql", **names)
+    assert printed.status == 0
+    assert "CREATE DATABASE IF NOT EXISTS marketing;" in printed.out
+    assert "GRANT USAGE ON DATABASE marketing TO ROLE loader;" in printed.out
+    masked = run("doctor", "--print-pii-sql", **names)
+    assert masked.status == 0
+    assert "MASKING POLICY" in masked.out
+
+
+def test_duckdb_needs_no_set_up(run: Run) -> None:
+    assert run("doctor", "--print-sql").status == 2
+
+
+def test_snowflake_without_an_account_is_a_wrong_setting(run: Run) -> None:
+    answer = run("drain", WAREHOUSE="snowflake")
+    assert answer.status == 2
+    assert "SNOWFLAKE_ACCOUNT" in answer.text

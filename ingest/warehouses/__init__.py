@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ingest.errors import SettingsError
+
 if TYPE_CHECKING:
     from ingest.ports import Warehouse
     from ingest.settings import Settings
@@ -32,4 +34,24 @@ def _snowflake(settings: Settings) -> Warehouse:
     return open_snowflake(settings)
 
 
+def setup_sql(settings: Settings, *, pii: bool) -> str:
+    """Return the SQL that sets the warehouse up, or that masks personal data in it.
+
+    Raises SettingsError for a warehouse that needs none.
+    """
+    if settings.warehouse not in _SETUP:
+        raise SettingsError(
+            f"WAREHOUSE: {settings.warehouse} needs no set-up SQL.", hint="Example: WAREHOUSE=snowflake"
+        )
+    return _SETUP[settings.warehouse](settings, pii)
+
+
+def _snowflake_sql(settings: Settings, pii: bool) -> str:  # noqa: FBT001  (called by position through the table)
+    from ingest.warehouses.snowflake import names_of, setup  # noqa: PLC0415  (imported when chosen)
+
+    names = names_of(settings)
+    return setup.optional_pii(names) if pii else setup.script(names)
+
+
+_SETUP = {"snowflake": _snowflake_sql}
 _REGISTRY = {"duckdb": _duckdb, "snowflake": _snowflake}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from ingest.settings import Load, Settings
-from ingest.warehouses.snowflake import sign_in
+from ingest.settings import Load, Settings, SignIn
+from ingest.warehouses.snowflake import setup, sign_in
 from ingest.warehouses.snowflake.names import Names
 from ingest.warehouses.snowflake.session import Sessions
 from ingest.warehouses.snowflake.staging import Container, OwnStage
 from ingest.warehouses.snowflake.warehouse import SnowflakeWarehouse
 
-__all__ = ["SnowflakeWarehouse", "names_of", "open_snowflake"]
+__all__ = ["SnowflakeWarehouse", "names_of", "open_snowflake", "setup"]
 
 
 def open_snowflake(settings: Settings) -> SnowflakeWarehouse:
@@ -30,8 +30,9 @@ def open_snowflake(settings: Settings) -> SnowflakeWarehouse:
 
 def names_of(settings: Settings) -> Names:
     """Return what the objects in the account are called."""
+    by_identity = settings.snowflake_sign_in is SignIn.WORKLOAD_IDENTITY
     return Names(
-        account=settings.snowflake_account or "",
+        account=settings.snowflake_account or "<account>",
         user=settings.snowflake_user or settings.snowflake_role,
         role=settings.snowflake_role,
         warehouse=settings.snowflake_warehouse,
@@ -40,7 +41,7 @@ def names_of(settings: Settings) -> Names:
         stage=settings.snowflake_stage,
         integration=settings.snowflake_integration,
         landing_url=f"azure://{settings.storage_account}.blob.core.windows.net/{settings.container}/",
-        identity=settings.snowflake_identity,
+        identity=(settings.snowflake_identity or "system-assigned") if by_identity else None,
         load=settings.snowflake_load.value,
     )
 

@@ -1,6 +1,8 @@
 -- The checkpoint tables and what is asked of them. {schema} is the schema in the session's database; values are bound.
 -- Snowflake enforces no unique keys. A stream that two workers opened at once may have two rows: what is true of it stands
 -- in the rows with the highest generation, and whoever writes about it changes all of these.
+-- The text of `settled` never changes, so that Snowflake answers from its result cache while the table stays as it is: no
+-- virtual warehouse wakes.
 
 -- name: create_schema
 CREATE SCHEMA IF NOT EXISTS {schema}
@@ -40,8 +42,6 @@ CREATE TABLE IF NOT EXISTS {schema}.ingest_streams (
     last_arrived_at TIMESTAMP_NTZ(6),
     last_loaded_at TIMESTAMP_NTZ(6)
 )
-
--- The text never changes, so that Snowflake answers from its result cache while the table stays as it is: no warehouse wakes.
 
 -- name: settled
 SELECT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,9 @@ from snowflake.connector.cursor import SnowflakeCursor
 
 from ingest.warehouses.snowflake.faults import Trouble, translated
 
+# The connector writes addresses, accounts and causes at INFO, and statements at DEBUG.
+logging.getLogger("snowflake.connector").setLevel(logging.WARNING)
+
 PARAMETERS: Mapping[str, Any] = {
     "TIMEZONE": "UTC",
     "LOCK_TIMEOUT": 30,
@@ -23,6 +27,7 @@ PARAMETERS: Mapping[str, Any] = {
     # After a failed statement nothing more gets through, so that no COMMIT can keep half a batch.
     "TRANSACTION_ABORT_ON_ERROR": True,
 }
+APPLICATION = "customerio_ingest"
 _LIMITS = {"login_timeout": 30, "network_timeout": 60}
 """Seconds for which the connector itself tries again."""
 
@@ -100,7 +105,7 @@ class Sessions:
     @contextmanager
     def session(self, **tag: Any) -> Iterator[Session]:
         """Lend a session whose statements carry a query tag. Raises Trouble when none can be opened."""
-        session = Session(self._taken() or self._opened(), tag)
+        session = Session(self._taken() or self._opened(), {"app": APPLICATION, **tag})
         try:
             yield session
         except BaseException as error:
@@ -129,7 +134,7 @@ class Sessions:
             return snowflake.connector.connect(
                 **self._arguments(),
                 **_LIMITS,
-                application="customerio_ingest",
+                application=APPLICATION,
                 autocommit=True,
                 paramstyle="qmark",
                 session_parameters=dict(PARAMETERS),

@@ -21,13 +21,35 @@ _EXAMPLE = "Make one with: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PE
 
 
 def arguments(settings: Settings) -> dict[str, Any]:
-    """Return the address and the credentials. Raises SettingsError when the private key cannot be read."""
+    """Return the address and the credentials.
+
+    Raises SettingsError when a setting is missing, or the private key cannot be read.
+    """
+    _refuse_half_of_it(settings)
     where: dict[str, Any] = {"account": settings.snowflake_account}
     if settings.snowflake_host is not None:
         address = urlsplit(settings.snowflake_host)
         where |= {"host": address.hostname, "protocol": address.scheme}
         where |= {"port": address.port} if address.port else {}
     return where | _credentials(settings)
+
+
+def _refuse_half_of_it(settings: Settings) -> None:
+    chosen = settings.snowflake_sign_in
+    keys = (settings.snowflake_private_key, settings.snowflake_private_key_file)
+    if settings.snowflake_account is None:
+        raise SettingsError("SNOWFLAKE_ACCOUNT: WAREHOUSE=snowflake needs it.", hint="Example: myorg-account1")
+    if settings.snowflake_user is None and chosen is SignIn.KEY_PAIR:
+        raise SettingsError("SNOWFLAKE_USER: SNOWFLAKE_SIGN_IN=key_pair needs it.", hint="Example: customerio_ingest")
+    if chosen is SignIn.KEY_PAIR and sum(key is not None for key in keys) != 1:
+        raise SettingsError(
+            "SNOWFLAKE_PRIVATE_KEY: SNOWFLAKE_SIGN_IN=key_pair needs either it or SNOWFLAKE_PRIVATE_KEY_FILE.",
+            hint=_EXAMPLE,
+        )
+    if chosen is SignIn.OAUTH and settings.snowflake_token is None:
+        raise SettingsError(
+            "SNOWFLAKE_TOKEN: SNOWFLAKE_SIGN_IN=oauth needs it.", hint="Example: a Key Vault reference to the token"
+        )
 
 
 def _credentials(settings: Settings) -> dict[str, Any]:

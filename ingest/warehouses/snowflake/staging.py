@@ -26,6 +26,7 @@ _METADATA = (
 )
 _KEPT = "Nothing of the file was loaded; its blob is kept."
 _AGAIN = "Have it exported again; the blob is kept."
+_MISSING = re.compile(r"was not found|no such file", re.IGNORECASE)
 _NULL = re.compile(r"null result in a non-nullable|null.*not.?null", re.IGNORECASE)
 _MISFIT = re.compile(r"not recognized|cast|out of.*range|too long|conversion|overflow", re.IGNORECASE)
 _COLUMN = re.compile(r'\["?((?:[^"\]]|"")*)"?(?::\d+)?\]$')
@@ -167,19 +168,25 @@ def _fault(
     if copied is not None and source.was_replaced(file, aware(copied[2])):
         return BlobReplaced(f"{file.arrival.blob.name!r} was replaced since it was listed.")
     if outcome is None and file.fit.rows:
-        return BlobGone(
-            f"{file.arrival.blob.name!r} was deleted before it was loaded.",
-            hint="Have it exported again, and look for a lifecycle rule that deletes too early.",
-        )
+        return _gone(file)
     rows = copied[1] if copied is not None else 0
     if rows != file.fit.rows:
         return FileUnreadable(f"it holds {rows} rows, but its footer says {file.fit.rows}.", hint=_AGAIN)
     return None
 
 
+def _gone(file: FileToLoad) -> BlobGone:
+    return BlobGone(
+        f"{file.arrival.blob.name!r} was deleted before it was loaded.",
+        hint="Have it exported again, and look for a lifecycle rule that deletes too early.",
+    )
+
+
 def _explained(file: FileToLoad, outcome: Mapping[str, Any]) -> IngestError:
     """Turn COPY's first error into a reason that holds no value."""
     text = str(outcome.get("first_error") or "")
+    if _MISSING.search(text):
+        return _gone(file)
     found = _COLUMN.search(str(outcome.get("first_error_column_name") or ""))
     if found is None:
         return FileUnreadable("Snowflake cannot read it: cut short, damaged or not parquet.", hint=_AGAIN)
