@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import data, dlt_peer, machine, memory, scale
+from bench import data, dlt_peer, machine, memory, scale, snowflake
 from bench.ours import ROOT
 from bench.phases import Phases
 from bench.results import into_page, on_screen
 from bench.stage import Stage
 from local import azurite
 
-PHASES = ("initial", "backlog", "one", "memory", "scale")
+PHASES = ("initial", "backlog", "one", "memory", "scale", "snowflake")
+OTHERS = {"memory": memory.measure, "scale": scale.measure, "snowflake": snowflake.measure}
 NEEDS = {"initial": (), "backlog": ("initial",), "one": ("initial", "backlog")}
 PAGE = ROOT / "docs" / "benchmarks.md"
 TENTH = data.Plan(deliveries=200_000, metrics=400_000, people=30_000, waiting=20, single=10)
@@ -69,10 +70,7 @@ def _measure(stage: Stage, wanted: list[str], *, write: bool) -> None:
         if name not in needed:
             continue
         before = machine.describe()
-        if name in NEEDS:
-            lines = getattr(phases, name)()
-        else:
-            lines = (memory if name == "memory" else scale).measure(stage)
+        lines = getattr(phases, name)() if name in NEEDS else OTHERS[name](stage)
         console.print(on_screen(f"{name} (load average now {machine.load()})", lines))
         if write:
             into_page(PAGE, name, before, lines)

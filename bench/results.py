@@ -66,7 +66,7 @@ class Line:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}" if unit in {"ms", "MB"} else f"{value:.2f} {unit}"
+    return f"{value:,.0f} {unit}".rstrip() if unit in {"", "ms", "KB", "MB"} else f"{value:.2f} {unit}"
 
 
 def on_screen(title: str, lines: Sequence[Line]) -> Table:

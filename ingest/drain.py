@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -39,6 +39,7 @@ class Drain:
                 raise
             except Retryable as error:  # one stream's trouble does not hold up the others
                 trouble = trouble or error
+        self._leave_an_answer(tally)
         if trouble is not None:
             raise trouble
         return tally
@@ -67,7 +68,9 @@ class Drain:
             return Tally()
         self._parts.warehouse.prepare()
         folder, slash, _ = blob_name.rpartition("/")
-        return self._drain(stream, deadline, Tally(), {folder + slash})
+        tally = self._drain(stream, deadline, Tally(), {folder + slash})
+        self._leave_an_answer(tally)
+        return tally
 
     def replay(self, blobs: Sequence[str] | None, deadline: datetime) -> Tally:
         """Give rejected files (all, or those named) another try."""
@@ -97,6 +100,12 @@ class Drain:
         settled = self._parts.warehouse.settled(listing)
         self._settled = (listing, now) if settled else None
         return settled
+
+    def _leave_an_answer(self, tally: Tally) -> None:
+        """After writing, ask what the next timer will ask: the answer is kept, and nobody has to be woken for it then."""
+        if self._parts.warehouse.sleeps and (tally.files or tally.rejected or tally.superseded):
+            with suppress(Retryable):
+                self._parts.warehouse.settled(Fingerprint())
 
     def _is_taken(self, stream: Stream) -> bool:
         return stream == UNCLASSIFIED or stream.dataset in self._parts.limits.datasets

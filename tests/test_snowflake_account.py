@@ -123,9 +123,17 @@ def test_what_is_fine_is_said_with_the_names_of_the_settings() -> None:
 
 
 def test_uploading_needs_no_stage_and_none_is_looked_at() -> None:
-    account = Account(stage=refused(2003), list=refused(3167))
+    grants = [grant(f"CREATE {kind}", "SCHEMA", "CRM.CIO") for kind in ("TABLE", "STAGE")]
+    account = Account(stage=refused(2003), list=refused(3167), grants=grants)
     assert account.findings(replace(NAMES, load="put")) == {}
     assert not any("lake" in statement for statement in account.asked)
+
+
+def test_a_schema_without_leave_to_make_stages_is_found() -> None:
+    names = replace(NAMES, load="put")
+    error = Account().trouble("stages", names)
+    assert error.what == "loader_role may not make stages in crm.cio."
+    assert error.hint.strip() == mended_by("put_grants", names=names)
 
 
 @pytest.mark.parametrize(("identity", "way"), [(None, "key_pair"), ("1111-2222", "workload_identity")])

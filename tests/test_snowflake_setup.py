@@ -128,10 +128,13 @@ def test_analysts_may_read_and_nothing_else() -> None:
     assert any(" ON FUTURE TABLES " in statement for statement in granted)
 
 
-def test_uploading_needs_neither_stage_nor_integration() -> None:
+def test_uploading_needs_no_integration_but_leave_to_make_a_stage() -> None:
     text = script(UPLOADING)
     assert "INTEGRATION" not in text
-    assert "STAGE" not in text
+    assert [line for line in text.splitlines() if "STAGE" in line] == [
+        f"GRANT CREATE STAGE ON SCHEMA {UPLOADING.qualified_schema} TO ROLE {UPLOADING.role};"
+    ]
+    assert "CREATE STAGE" not in script(MINE).replace("CREATE STAGE IF NOT EXISTS", "")
 
 
 def test_an_identity_signs_in_without_a_key_and_a_key_without_an_identity() -> None:

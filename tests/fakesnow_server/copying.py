@@ -108,6 +108,8 @@ def read_order(session: Session, sql: str) -> Order:
     given = options.read(found["options"])
     if unknown := set(given) - KNOWN_OPTIONS:
         raise SnowflakeError(1005, "42601", f"SQL compilation error:\ninvalid parameter '{sorted(unknown)[0]}'")
+    if selecting and re.match(r"@[^/]*%", found["source"]):
+        raise syntax("COPY with a transformation does not read table stages")
     database, schema = session.connection.database, session.connection.schema
     location = found["source"].strip("'")
     files = given.get("FILES")

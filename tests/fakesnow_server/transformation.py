@@ -1,4 +1,4 @@
-"""What COPY's SELECT takes from a file: `$1:"name"::TYPE`, `COALESCE` of several of these, METADATA$... or NULL."""
+"""What COPY's SELECT takes from a file: `$1:"name"::TYPE`, `IFNULL` of two of these, METADATA$... or NULL."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ def item(text: str) -> Item:
         return Item(text.upper(), ())
     if text.upper() == "NULL" or text.upper().startswith("NULL::"):
         return Item(None, ())
-    inner = re.fullmatch(r"COALESCE\((.*)\)", text, re.IGNORECASE | re.DOTALL)
-    taken = [TAKEN.fullmatch(part) for part in split(inner[1] if inner else text)]
-    if None in taken:
-        raise NotImplementedError(f"{text} in the SELECT of a COPY")
-    return Item(None, tuple(unquoted(one[1]) for one in taken if one))
+    if inner := re.fullmatch(r"IFNULL\((.*)\)", text, re.IGNORECASE | re.DOTALL):
+        first, second = (item(part) for part in split(inner[1]))
+        return Item(None, first.names + second.names)
+    taken = TAKEN.fullmatch(text)
+    if taken is None:
+        raise syntax(f"unsupported expression in a COPY transformation: {text}")
+    return Item(None, (unquoted(taken[1]),))
 
 
 def split(text: str) -> list[str]:

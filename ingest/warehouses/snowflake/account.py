@@ -41,6 +41,8 @@ def checks(query: Query, names: Names) -> list[Check]:
             ("Snowflake integration", f"{stage} has one, enabled as far as can be seen", account.sees_integration),
             ("Snowflake landing", f"{stage} can be listed", account.lists_container),
         ]
+    else:
+        found.append(("Snowflake stages", f"{names.role} may make stages in {schema}", account.makes_stages))
     return found
 
 
@@ -78,14 +80,25 @@ class _Account:
 
     def makes_tables(self) -> None:
         """Raise unless the role, or a role granted to it, may make tables in the schema."""
+        if not self._may("CREATE TABLE"):
+            what = f"{self._names.role} may not make tables in {self._names.qualified_schema}."
+            raise self._missing(what, "schema_grants")
+
+    def makes_stages(self) -> None:
+        """Raise unless the role, or a role granted to it, may make stages in the schema."""
+        if not self._may("CREATE STAGE"):
+            what = f"{self._names.role} may not make stages in {self._names.qualified_schema}."
+            raise self._missing(what, "put_grants")
+
+    def _may(self, privilege: str) -> bool:
         self._signed_in()
         schema = self._names.qualified_schema.upper()
-        for grant in self._grants():
-            on_schema = grant["granted_on"] == "SCHEMA" and str(grant["name"]).replace('"', "").upper() == schema
-            if on_schema and grant["privilege"] in {"CREATE TABLE", "OWNERSHIP"}:
-                return
-        what = f"{self._names.role} may not make tables in {self._names.qualified_schema}."
-        raise self._missing(what, "schema_grants")
+        return any(
+            grant["granted_on"] == "SCHEMA"
+            and str(grant["name"]).replace('"', "").upper() == schema
+            and grant["privilege"] in {privilege, "OWNERSHIP"}
+            for grant in self._grants()
+        )
 
     def sees_stage(self) -> None:
         """Raise unless the stage is there and begins at the container's root."""

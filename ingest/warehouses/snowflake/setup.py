@@ -13,6 +13,7 @@ _BEFORE = ("heading", "warehouse", "schema", "role", "warehouse_grant", "schema_
 _SIGN_IN = ("key_pair", "workload_identity")
 _AFTER = ("network", "reader")
 _LANDING = ("integration", "consent", "firewall", "stage", "stage_grants")
+_PUT = ("put_grants",)
 _PII = ("heading", "pii_reader", "policy", "tag", "columns")
 
 
@@ -24,8 +25,7 @@ def script(names: Names) -> str:
     parts.append(sections[chosen])
     parts += ["-- Or:\n" + _commented(sections[name]) for name in _SIGN_IN if name != chosen]
     parts += [sections[name] for name in _AFTER]
-    if names.load == "copy":
-        parts += [sections[name] for name in _LANDING]
+    parts += [sections[name] for name in (_LANDING if names.load == "copy" else _PUT)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -48,6 +48,11 @@ GRANT USAGE ON DATABASE {database} TO ROLE {role};
 GRANT USAGE ON SCHEMA {qualified_schema} TO ROLE {role};
 GRANT CREATE TABLE ON SCHEMA {qualified_schema} TO ROLE {role};
 
+-- name: put_grants
+-- The temporary stage that files are put into.
+USE ROLE SECURITYADMIN;
+GRANT CREATE STAGE ON SCHEMA {qualified_schema} TO ROLE {role};
+
 -- name: user
 -- SECURITYADMIN: the user, for programs only: it cannot have a password. Without secondary roles it may do what its one
 -- role may, even if somebody grants it another.

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Any, Protocol
 
 from ingest.datasets import Column, Kind
@@ -69,12 +70,16 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class OwnStage:
-    """The staging table's own stage, which goes with it. The files are local copies, put there by one statement."""
+    """A temporary stage, which goes with the session. The files are local copies, put there by one statement.
+
+    A table's own stage would need no statement to make, but a COPY with a SELECT does not read it (Snowflake's page "COPY
+    INTO <table>").
+    """
 
     def bring(self, session: Session, table: str, files: Sequence[FileToLoad]) -> str:
-        """Upload the folder in which the copies lie."""
-        schema, _, name = table.rpartition(".")
-        stage = f"@{schema}.%{name}"
+        """Make the stage anew and upload the folder in which the copies lie."""
+        session.run("make a stage", f"CREATE OR REPLACE TEMPORARY STAGE {table}")
+        stage = f"@{table}"
         (folder,) = {file.path.parent for file in files}
         session.run(
             "upload files",
@@ -103,7 +108,7 @@ class Staged:
 def stage(
     session: Session, table: str, columns: Sequence[Column], files: Sequence[FileToLoad], source: Source
 ) -> Staged:
-    """Copy files into a new temporary table with the columns of their target. Four statements, however many files.
+    """Copy files into a new temporary table with the columns of their target. As many statements for a thousand files as for one.
 
     Raises FilesRefused naming the files that do not fit, cannot be read, are gone or were replaced; of one file, why.
     """
@@ -117,7 +122,8 @@ def stage(
         f"COPY INTO {table} (\n    {', '.join(targets)}\n)\nFROM (\n    SELECT\n        "
         + ",\n        ".join(taken)
         + f"\n    FROM {location}\n)\nFILES = ({names})\n"
-        "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = TRUE)\n"
+        # By default the text \\N would become NULL. An empty list is no grammar that is written down.
+        "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = TRUE NULL_IF = ('no text is this'))\n"
         "ON_ERROR = SKIP_FILE FORCE = TRUE",
     )
     found = session.rows(
@@ -146,7 +152,8 @@ def _taken(columns: Sequence[Column], files: Sequence[FileToLoad]) -> Iterator[t
     for column in columns:
         spelt = sorted({field.name for file in files if (field := file.fit.fields.get(column.name)) is not None})
         values = [f"$1:{exactly(name)}::{TYPES[column.kind]}" for name in spelt]
-        value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})" if values else "NULL"
+        # Of the functions that choose the first there is, a COPY takes this one.
+        value = reduce(lambda rest, first: f"IFNULL({first}, {rest})", reversed(values)) if values else "NULL"
         yield quoted(column.name), value
     yield FILE, "METADATA$FILENAME"
     yield ROW, "METADATA$FILE_ROW_NUMBER"
