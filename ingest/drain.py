@@ -102,7 +102,7 @@ class Drain:
         return settled
 
     def _leave_an_answer(self, tally: Tally) -> None:
-        """After writing, ask what the next timer will ask: the answer is kept, and nobody has to be woken for it then."""
+        """After writing, ask what the next timer will ask: the answer is kept, and nobody is woken for it then."""
         if self._parts.warehouse.sleeps and (tally.files or tally.rejected or tally.superseded):
             with suppress(Retryable):
                 self._parts.warehouse.settled(Fingerprint())

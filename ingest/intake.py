@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,8 @@ _WORKERS = 3
 _MANY_WORKERS = 16
 _GUESS = 64 * 1024
 """Bytes asked for at first: the footers of most files, in one request."""
+_YOUNG = timedelta(minutes=1)
+"""Times of modification have seconds; the rest allows for clocks that differ."""
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a footer that is still read."""
 
@@ -62,7 +65,9 @@ class Footers:
 
     def _fetch(self, arrival: Arrival) -> Fetched | Unfetched:
         try:
-            return Fetched(arrival, self._footer(arrival.blob), Path(arrival.blob.name))
+            footer = self._footer(arrival.blob)
+            young = datetime.now(UTC) - arrival.blob.modified < _YOUNG
+            return Fetched(arrival, footer, Path(arrival.blob.name), young)
         except IngestError as error:
             return Unfetched(arrival, error)
 

@@ -92,6 +92,17 @@ class AzureLanding:
         except AzureError as error:
             raise self._translated(error, blob) from error
 
+    def stand_by(self, blob: Blob) -> None:
+        """Make sure that the blob is still there at the ETag it was listed with."""
+        try:
+            self._container.get_blob_client(blob.name).get_blob_properties(
+                etag=blob.etag, match_condition=MatchConditions.IfNotModified
+            )
+        except ResourceModifiedError as error:
+            raise self._replaced_or_gone(blob) from error
+        except AzureError as error:
+            raise self._translated(error, blob) from error
+
     def check(self) -> None:
         """Ask for one blob's name. Raises LandingUnavailable with what is in the way."""
         try:

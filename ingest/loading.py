@@ -173,7 +173,8 @@ class Run:
                 continue
             if fit.unknown:
                 self._tell(SchemaDrifted(self._lease.stream, file.arrival.blob.name, fit.unknown))
-            files.append(FileToLoad(file.arrival, fit, file.path, is_late(file.arrival.name, high_water)))
+            late = is_late(file.arrival.name, high_water)
+            files.append(FileToLoad(file.arrival, fit, file.path, late, file.young))
         return files
 
     def _load(self, files: Sequence[FileToLoad], started: datetime) -> None:

@@ -51,6 +51,13 @@ class Landing(Protocol):
         """
         ...
 
+    def stand_by(self, blob: Blob) -> None:
+        """Make sure that the blob is still there at the ETag it was listed with.
+
+        Raises BlobReplaced, BlobGone or LandingUnavailable.
+        """
+        ...
+
     def end_of(self, blob: Blob, length: int) -> bytes:
         """Return the last bytes of the blob at the ETag it was listed with. Raises the same."""
         ...
@@ -63,6 +70,8 @@ class Fetched:
     arrival: Arrival
     footer: Footer
     path: Path
+    young: bool = False
+    """Read so soon after it was written that another writing might not show in its time of modification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class FileToLoad:
     fit: Fit
     path: Path
     late: bool
+    young: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class App:
 def build(settings: Settings, emit: Emit = log_outcome) -> App:
     """Put the parts together. Raises SettingsError where they do not fit together; connects to nothing."""
     landing = AzureLanding(container_client(settings), settings.prefix)
-    warehouse = open_warehouse(settings)
+    warehouse = open_warehouse(settings, landing)
     clock = SystemClock()
     parts = Parts(
         landing=landing,

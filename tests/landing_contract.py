@@ -123,6 +123,8 @@ class LandingContract:
             box.landing.download(blob, tmp_path / "copy")
         with pytest.raises(BlobReplaced, match="'a'"):
             box.landing.end_of(blob, 2)
+        with pytest.raises(BlobReplaced, match="'a'"):
+            box.landing.stand_by(blob)
 
     def test_a_deleted_blob_is_gone(self, box: Container, tmp_path: Path) -> None:
         box.write("a", b"old")
@@ -132,3 +134,10 @@ class LandingContract:
             box.landing.download(blob, tmp_path / "copy")
         with pytest.raises(BlobGone, match="'a'"):
             box.landing.end_of(blob, 2)
+        with pytest.raises(BlobGone, match="'a'"):
+            box.landing.stand_by(blob)
+
+    def test_a_blob_that_is_as_it_was_is_stood_by(self, box: Container) -> None:
+        box.write("a", b"x")
+        (blob,) = [blob for page in box.landing.pages() for blob in page]
+        box.landing.stand_by(blob)

@@ -62,6 +62,10 @@ class MemoryLanding:
         self.downloads += 1
         path.write_bytes(self._content(blob))
 
+    def stand_by(self, blob: Blob) -> None:
+        """Make sure that a blob is there at its ETag."""
+        self._content(blob)
+
     def end_of(self, blob: Blob, length: int) -> bytes:
         """Return the last bytes of a blob at its ETag."""
         self.lengths.append(min(length, blob.size))

@@ -14,11 +14,11 @@ from azure.storage.blob import ContainerClient
 from ingest.arrivals import Lease
 from ingest.ports import FileToLoad
 from ingest.settings import Settings
-from ingest.warehouses.snowflake import SnowflakeWarehouse, open_snowflake
+from ingest.warehouses.snowflake import SnowflakeWarehouse
 from ingest.warehouses.snowflake import warehouse as adapter
 from ingest.warehouses.snowflake.columns import called
 from ingest.warehouses.snowflake.staging import Container
-from tests.stand_in import StandIn
+from tests.stand_in import StandIn, opened
 
 ARRAY, VARIANT = 10, 5
 """Type codes of the connector."""
@@ -27,8 +27,8 @@ ARRAY, VARIANT = 10, 5
 class AnyTime(Container):
     """The container, for files whose times the tests make up."""
 
-    def was_replaced(self, file: FileToLoad, modified: datetime) -> bool:
-        return False
+    def trouble(self, file: FileToLoad, modified: datetime | None) -> None:
+        return None
 
 
 class SnowflakeBench:
@@ -48,9 +48,9 @@ class SnowflakeBench:
         self.warehouse = self.other()
 
     def other(self) -> SnowflakeWarehouse:
-        warehouse = open_snowflake(self.settings)
+        warehouse = opened(self.settings)
         if isinstance(warehouse._source, Container):
-            warehouse._source = AnyTime(warehouse._source.stage)
+            warehouse._source = AnyTime(warehouse._source.stage, warehouse._source.stand_by)
         self._opened.append(warehouse)
         return warehouse
 

@@ -14,12 +14,19 @@ from typing import Any
 
 import snowflake.connector
 
+from ingest.landing import AzureLanding
 from ingest.settings import Settings, read_settings
-from ingest.warehouses.snowflake import names_of
+from ingest.warehouses.snowflake import SnowflakeWarehouse, names_of, open_snowflake
+from ingest.wiring import container_client
 from local.azurite import ROOT, Azurite
 
 PYTHON = ROOT / ".venv-fakesnow" / "bin" / "python"
 KEY = ROOT / "tests" / "keys" / "rsa_key.p8"
+
+
+def opened(settings: Settings) -> SnowflakeWarehouse:
+    """Open the warehouse of some settings, over their container."""
+    return open_snowflake(settings, AzureLanding(container_client(settings), settings.prefix).stand_by)
 
 
 @dataclass(frozen=True, slots=True)

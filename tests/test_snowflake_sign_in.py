@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ingest.errors import SettingsError
 from ingest.settings import read_settings
-from ingest.warehouses.snowflake import names_of, open_snowflake
+from ingest.warehouses.snowflake import names_of
 from ingest.warehouses.snowflake.sign_in import arguments
-from tests.stand_in import StandIn
+from tests.stand_in import StandIn, opened
 
 BASE = {"EXPORT_STORAGE": "UseDevelopmentStorage=true", "WAREHOUSE": "snowflake", "SNOWFLAKE_ACCOUNT": "org-acc"}
 KEY_PAIR = {**BASE, "SNOWFLAKE_USER": "loader"}
@@ -93,7 +93,7 @@ def test_another_address_is_taken_apart() -> None:
 def test_what_is_missing_is_named(key: RSAPrivateKey, without: dict[str, str], named: str) -> None:
     values = {**KEY_PAIR, "SNOWFLAKE_PRIVATE_KEY": pem(key), **without}
     with pytest.raises(SettingsError, match=named) as refused:
-        open_snowflake(read_settings(values))
+        opened(read_settings(values))
     assert "secret" not in str(refused.value)
 
 
@@ -107,7 +107,7 @@ def test_the_connector_takes_what_it_is_given(stand_in: StandIn, container: str,
     more = {"SNOWFLAKE_PRIVATE_KEY": pem(key)} if way == "key_pair" else {}
     settings = stand_in.settings(container, SNOWFLAKE_SIGN_IN=way, **more)
     stand_in.prepare(settings)
-    warehouse = open_snowflake(settings)
+    warehouse = opened(settings)
     warehouse.prepare()
     assert warehouse.waiting() == []
     warehouse.close()

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from ingest.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ingest.ports import Warehouse
+    from ingest.ports import Landing, Warehouse
     from ingest.settings import Settings
 
 
-def open_warehouse(settings: Settings) -> Warehouse:
-    """Return the warehouse that the settings name."""
-    return _REGISTRY[settings.warehouse](settings)
+def open_warehouse(settings: Settings, landing: Landing) -> Warehouse:
+    """Return the warehouse that the settings name; `landing` is where it reads, if it reads for itself."""
+    return _REGISTRY[settings.warehouse](settings, landing)
 
 
-def _duckdb(settings: Settings) -> Warehouse:
+def _duckdb(settings: Settings, _: Landing) -> Warehouse:
     from ingest.warehouses.duckdb import DuckDBWarehouse  # noqa: PLC0415  (imported when chosen)
 
     return DuckDBWarehouse(
@@ -28,10 +28,10 @@ def _duckdb(settings: Settings) -> Warehouse:
     )
 
 
-def _snowflake(settings: Settings) -> Warehouse:
+def _snowflake(settings: Settings, landing: Landing) -> Warehouse:
     from ingest.warehouses.snowflake import open_snowflake  # noqa: PLC0415  (imported when chosen)
 
-    return open_snowflake(settings)
+    return open_snowflake(settings, landing.stand_by)
 
 
 def setup_sql(settings: Settings, *, pii: bool) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ingest.settings import Settings
-from ingest.warehouses.snowflake import SnowflakeWarehouse, open_snowflake
+from ingest.warehouses.snowflake import SnowflakeWarehouse
 from ingest.warehouses.snowflake.staging import Container
 from tests.real_snowflake.account import Account, Talk
+from tests.stand_in import opened
 from tests.snowflake_bench import AnyTime, SnowflakeBench
 
 
@@ -24,7 +25,7 @@ class RealBench(SnowflakeBench):
         self.warehouse = self.other()
 
     def other(self) -> SnowflakeWarehouse:
-        warehouse = open_snowflake(self.settings)
+        warehouse = opened(self.settings)
         if isinstance(warehouse._source, Container):
             warehouse._source = AnyTime(f"{self.account.stage}/{self.account.prefix}")
         self._opened.append(warehouse)

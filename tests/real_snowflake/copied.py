@@ -97,7 +97,7 @@ class Copying:
 
     @property
     def source(self) -> Source:
-        return OwnStage() if self.stage is None else Container(self.stage)
+        return OwnStage() if self.stage is None else Container(self.stage, lambda blob: None)
 
 
 def opened(account: Account, talk: Callable[..., Talk], folder: Path, stage: str | None) -> Copying:

@@ -16,10 +16,11 @@ from snowflake.connector.errors import Error
 from ingest.arrivals import Fingerprint, Oddity
 from ingest.errors import WarehouseUnavailable
 from ingest.naming import UNCLASSIFIED
-from ingest.warehouses.snowflake import SnowflakeWarehouse, open_snowflake
+from ingest.warehouses.snowflake import SnowflakeWarehouse
 from ingest.warehouses.snowflake.faults import MISSING, fault_of
 from ingest.warehouses.snowflake.session import PARAMETERS, Session
 from tests import factories
+from tests.stand_in import opened
 from tests.factories import START
 from tests.real_snowflake.account import Account, Talk
 from tests.real_snowflake.known_lies import lies
@@ -32,10 +33,10 @@ LATEST = timedelta(minutes=2).total_seconds()
 def warehouse(account: Account, talk: Callable[..., Talk]) -> Iterator[SnowflakeWarehouse]:
     """Give the adapter with empty checkpoint tables."""
     account.empty(talk())
-    opened = open_snowflake(account.tried("put"))
-    opened.prepare()
-    yield opened
-    opened.close()
+    warehouse = opened(account.tried("put"))
+    warehouse.prepare()
+    yield warehouse
+    warehouse.close()
 
 
 def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
@@ -140,7 +141,7 @@ def test_asking_again_wakes_no_warehouse(
         return str(session.named(f"SHOW WAREHOUSES LIKE '{own_warehouse}'")[0]["state"])
 
     def asked() -> bool:
-        fresh = open_snowflake(settings)
+        fresh = opened(settings)
         try:
             return fresh.settled(listing)
         finally:
@@ -200,23 +201,23 @@ def test_what_is_missing_has_the_number_that_the_adapter_looks_for(account: Acco
 def test_a_cold_look_at_nothing_is_an_answer(account: Account, talk: Callable[..., Talk]) -> None:
     """Where there are no tables yet, nothing is settled and there is nothing to tell."""
     account.empty(talk())
-    opened = open_snowflake(account.tried("put"))
-    assert not opened.settled(Fingerprint())
-    assert opened.facts(START).streams == ()
-    opened.close()
+    warehouse = opened(account.tried("put"))
+    assert not warehouse.settled(Fingerprint())
+    assert warehouse.facts(START).streams == ()
+    warehouse.close()
 
 
 def test_doctor_finds_nothing_missing(account: Account, stage: str, seen: Callable[[Any], None]) -> None:
     """Also whether the role may LIST and DESCRIBE the stage with what the set-up SQL grants."""
     schema = stage.rpartition(".")[0]
-    opened = open_snowflake(account.settings.model_copy(update={"warehouse_schema": schema}))
+    warehouse = opened(account.settings.model_copy(update={"warehouse_schema": schema}))
     missing = {}
-    for name, _, look in opened.checks():
+    for name, _, look in warehouse.checks():
         try:
             look()
         except WarehouseUnavailable as error:
             missing[name] = error.what
-    opened.close()
+    warehouse.close()
     seen(missing or "nothing")
     assert missing == {}
 

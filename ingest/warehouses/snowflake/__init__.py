@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from ingest.arrivals import Blob
 from ingest.settings import Load, Settings, SignIn
 from ingest.warehouses.snowflake import setup, sign_in
 from ingest.warehouses.snowflake.names import Names
@@ -14,15 +16,20 @@ from ingest.warehouses.snowflake.warehouse import SnowflakeWarehouse
 __all__ = ["SnowflakeWarehouse", "names_of", "open_snowflake", "setup"]
 
 
-def open_snowflake(settings: Settings) -> SnowflakeWarehouse:
-    """Return the warehouse; nothing is connected yet. Raises SettingsError where the private key cannot be read."""
+def open_snowflake(settings: Settings, stand_by: Callable[[Blob], None]) -> SnowflakeWarehouse:
+    """Return the warehouse; nothing is connected yet. Raises SettingsError where a credential is missing or wrong.
+
+    `stand_by` raises where a blob of the container is no longer there at its ETag.
+    """
     names = names_of(settings)
     arguments = sign_in.arguments(settings) | {
         "role": names.role,
         "warehouse": names.warehouse,
         "database": names.database,
     }
-    source = Container(f"{names.schema}.{names.stage}") if settings.snowflake_load is Load.COPY else OwnStage()
+    source = (
+        Container(f"{names.schema}.{names.stage}", stand_by) if settings.snowflake_load is Load.COPY else OwnStage()
+    )
     return SnowflakeWarehouse(
         Sessions(partial(dict, arguments)), names, source, patience=min(_PATIENCE, settings.time_budget_seconds)
     )

@@ -6,12 +6,13 @@ Snowflake reads the landing container itself, or a stage of its own into which t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, Protocol
 
+from ingest.arrivals import Blob
 from ingest.datasets import Column, Kind
 from ingest.errors import BlobGone, BlobReplaced, ContractBroken, FilesRefused, FileUnreadable, IngestError
 from ingest.ports import FileToLoad
@@ -44,8 +45,11 @@ class Source(Protocol):
         """Return a file's path in the stage."""
         ...
 
-    def was_replaced(self, file: FileToLoad, modified: datetime) -> bool:
-        """Tell by when it was modified whether Snowflake read other bytes than those that were listed."""
+    def trouble(self, file: FileToLoad, modified: datetime | None) -> IngestError | None:
+        """Tell whether Snowflake may have read other bytes than those that were listed.
+
+        `modified` is the time of modification of what was copied; None where nothing was.
+        """
         ...
 
 
@@ -54,6 +58,8 @@ class Container:
     """The landing container itself, through an external stage at its root: nothing passes through this process."""
 
     stage: str
+    stand_by: Callable[[Blob], None]
+    """Raises where a blob is no longer there at its ETag."""
 
     def bring(self, session: Session, table: str, files: Sequence[FileToLoad]) -> str:
         """Return the stage; there is nothing to bring."""
@@ -63,17 +69,28 @@ class Container:
         """Return the blob's name: the stage's root is the container's."""
         return file.arrival.blob.name
 
-    def was_replaced(self, file: FileToLoad, modified: datetime) -> bool:
-        """Compare with the listing, which tells seconds."""
-        return abs(modified - file.arrival.blob.modified) >= timedelta(seconds=1)
+    def trouble(self, file: FileToLoad, modified: datetime | None) -> IngestError | None:
+        """Compare times of modification, which have seconds, and where that may not be enough, ask for the ETag.
+
+        An ETag that is still there after the copying is that of the bytes that were copied: none ever comes back.
+        """
+        blob = file.arrival.blob
+        if modified is not None and abs(modified - blob.modified) >= timedelta(seconds=1):
+            return BlobReplaced(f"{blob.name!r} was replaced since it was listed.")
+        if file.young or modified is None:
+            try:
+                self.stand_by(blob)
+            except (BlobReplaced, BlobGone) as error:
+                return error
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnStage:
     """A temporary stage, which goes with the session. The files are local copies, put there by one statement.
 
-    A table's own stage would need no statement to make, but a COPY with a SELECT does not read it (Snowflake's page "COPY
-    INTO <table>").
+    A table's own stage would need no statement to make, but a COPY with a SELECT does not read it (Snowflake's page
+    "COPY INTO <table>").
     """
 
     def bring(self, session: Session, table: str, files: Sequence[FileToLoad]) -> str:
@@ -92,9 +109,9 @@ class OwnStage:
         """Return the copy's name."""
         return file.path.name
 
-    def was_replaced(self, file: FileToLoad, modified: datetime) -> bool:
-        """Tell that it was not: the copy was made at the listed ETag."""
-        return False
+    def trouble(self, file: FileToLoad, modified: datetime | None) -> IngestError | None:
+        """Tell of none: the copies were made at the listed ETags."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,7 @@ class Staged:
 def stage(
     session: Session, table: str, columns: Sequence[Column], files: Sequence[FileToLoad], source: Source
 ) -> Staged:
-    """Copy files into a new temporary table with the columns of their target. As many statements for a thousand files as for one.
+    """Copy files into a new temporary table with the columns of their target, in as many statements as one file takes.
 
     Raises FilesRefused naming the files that do not fit, cannot be read, are gone or were replaced; of one file, why.
     """
@@ -170,10 +187,10 @@ def _fault(
     file: FileToLoad, source: Source, outcome: Mapping[str, Any] | None, copied: tuple[str, int, datetime] | None
 ) -> IngestError | None:
     """Say what is wrong with a file, going by what COPY said of it and by what is in the table."""
+    if (trouble := source.trouble(file, None if copied is None else aware(copied[2]))) is not None:
+        return trouble
     if outcome is not None and outcome["status"] != "LOADED":
         return _explained(file, outcome)
-    if copied is not None and source.was_replaced(file, aware(copied[2])):
-        return BlobReplaced(f"{file.arrival.blob.name!r} was replaced since it was listed.")
     if outcome is None and file.fit.rows:
         return _gone(file)
     rows = copied[1] if copied is not None else 0
