@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -20,17 +17,14 @@ from hypothesis.stateful import (
 
 from ingest.drain import Drain
 from ingest.errors import Retryable
-from ingest.intake import LocalCopies
 from ingest.loading import Limits, Parts
-from ingest.warehouses.duckdb import DuckDBWarehouse
-from ingest.warehouses.duckdb.file import database_file
+from ingest.naming import Stream
+from ingest.outcomes import Outcome
 from tests import factories
 from tests.factories import FakeClock
-from tests.interruptions import Crash, SteppedIntake, SteppedLanding, SteppedWarehouse, Steps, crash
-from tests.memory_landing import MemoryLanding
+from tests.history_legs import DuckDBLeg, Leg
+from tests.interruptions import Crash, FencedWarehouse, SteppedIntake, SteppedLanding, SteppedWarehouse, Steps, crash
 from tests.written import FILE, FILES, KEYS, NAMES, RECENCY, WORDS, File, Key, Row, Written, content, replayed, spoilt
-
-MEMORY = "128MB"
 
 STEP = st.integers(1, 60)
 WORKERS = ("first", "second", "third", "person", "event", "last")
@@ -40,29 +34,26 @@ WORKER = st.sampled_from(WORKERS[:3])
 class Histories(RuleBasedStateMachine):
     """Customer.io writes, workers drain and die, time passes; the tables are right at every moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_leg: Callable[[], Leg] = DuckDBLeg) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="convergence-"))
-        self.path = self.folder / "warehouse.duckdb"
+        self.leg = open_leg()
         # One for each worker: what a process remembers of the tables must not outlive another's commits.
-        self.warehouses = {
-            worker: DuckDBWarehouse(self.path, "customerio", patience=5, memory_limit=MEMORY) for worker in WORKERS
-        }
-        self.landing = MemoryLanding()
-        self.copies = LocalCopies(self.landing)
+        self.warehouses = {worker: self.leg.warehouse(worker) for worker in WORKERS}
+        self.landing = self.leg.landing
         self.clock = FakeClock()
         self.written: dict[tuple[str, str], Written] = {}
         self.odd: set[tuple[str, str]] = set()
         self.out_of_reach: set[tuple[str, str]] = set()
         """Replaced or deleted before they were loaded."""
+        self.generations: dict[Stream, int] = {}
+        self.told: list[Outcome] = []
         self.max_files = 3
 
     def teardown(self) -> None:
         try:
             self.everything_arrives_and_settles()
         finally:
-            database_file(self.path, memory_limit=MEMORY).close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.leg.close()
 
     @initialize(max_files=st.sampled_from([1, 2, 3, 500]))
     def set_up(self, max_files: int) -> None:
@@ -242,12 +233,12 @@ class Histories(RuleBasedStateMachine):
     def work(self, worker: str, steps: Steps, task: Callable[[Drain], object]) -> None:
         parts = Parts(
             landing=SteppedLanding(self.landing, steps),
-            intake=SteppedIntake(self.copies, steps),
-            warehouse=SteppedWarehouse(self.warehouses[worker], steps),
+            intake=SteppedIntake(self.leg.intake, steps),
+            warehouse=SteppedWarehouse(FencedWarehouse(self.warehouses[worker], self.generations), steps),
             clock=self.clock,
             owner=worker,
             limits=Limits(max_files=self.max_files, lease=factories.TERM, attempts=1000),
-            emit=lambda outcome: None,
+            emit=self.told.append,
         )
         try:
             task(Drain(parts))
@@ -258,19 +249,9 @@ class Histories(RuleBasedStateMachine):
         return self.clock.moment + timedelta(hours=1)
 
     def checkpoint(self) -> list[dict[str, Any]]:
-        return self.query("SELECT * FROM warehouse.customerio.ingest_files")
+        return self.leg.rows("ingest_files", "*")
 
     def table(self, dataset: str) -> dict[str, str]:
-        present = self.query(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{dataset}'")
-        if not present:
-            return {}
-        rows = self.query(
-            f"SELECT {KEYS[dataset]} AS key, {WORDS[dataset]} AS words FROM warehouse.customerio.{dataset}"
-        )
+        rows = self.leg.rows(dataset, f"{KEYS[dataset]} AS key, {WORDS[dataset]} AS words")
         assert len({row["key"] for row in rows}) == len(rows), "a key stands twice"
         return {row["key"]: row["words"] for row in rows}
-
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        with database_file(self.path, memory_limit=MEMORY).cursor(5) as cursor:
-            found = cursor.execute(sql).to_arrow_table()
-        return found.to_pylist()

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from ingest.arrivals import Arrival, Blob
-from ingest.ports import Fetch, Fetched, Intake, Landing, Unfetched, Warehouse
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.cursor import SnowflakeCursor
+
+from ingest.arrivals import Arrival, Blob, Held, Lease
+from ingest.naming import Stream
+from ingest.ports import Fetch, Fetched, Intake, Landing, RowCount, Unfetched, Warehouse
+from ingest.warehouses.snowflake.session import Sessions
 
 
 class Crash(BaseException):
@@ -26,6 +31,11 @@ class Steps:
         self._at = at
         self._action = action
         self._dead = False
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process died at one of them."""
+        return self._dead
 
     def pass_one(self) -> None:
         if self._dead:
@@ -61,6 +71,28 @@ class SteppedWarehouse:
             return answer
 
         return call
+
+
+class FencedWarehouse:
+    """A warehouse that notes the last lease given on each stream, and sees to it that nobody commits under another."""
+
+    def __init__(self, warehouse: Warehouse, generations: dict[Stream, int]) -> None:
+        self._warehouse = warehouse
+        self._generations = generations
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    def claim(self, stream: Stream, *arguments: Any) -> Lease | Held:
+        lease = self._warehouse.claim(stream, *arguments)
+        if isinstance(lease, Lease):
+            self._generations[stream] = lease.generation
+        return lease
+
+    def load(self, lease: Lease, *arguments: Any) -> Sequence[RowCount]:
+        counts = self._warehouse.load(lease, *arguments)
+        assert lease.generation == self._generations[lease.stream], "a lost lease committed"
+        return counts
 
 
 class SteppedLanding:
@@ -108,3 +140,75 @@ class SteppedFetch(AbstractContextManager["SteppedFetch"]):
 
     def __exit__(self, *error: Any) -> None:
         self._fetch.__exit__(*error)
+
+
+class Wire:
+    """What a worker's statements pass on their way to Snowflake, each twice: before it is sent, and when it has run.
+
+    `watch` sees each statement before that.
+    """
+
+    def __init__(self) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        """Let nothing happen any more."""
+        self.steps = Steps()
+        self.watch: Callable[[str], None] = lambda statement: None
+
+
+class WiredSessions(Sessions):
+    """Sessions over a wire. A dropped connection is tried again at once."""
+
+    def __init__(self, sessions: Sessions, wire: Wire) -> None:
+        arguments = sessions._arguments
+        super().__init__(lambda: {**arguments(), "backoff_policy": _at_once})
+        self._wire = wire
+
+    def _opened(self) -> Any:
+        return WiredConnection(super()._opened(), self._wire)
+
+
+class WiredConnection:
+    """A connection that the dead neither roll back on nor close: the server sees but that nobody is there any more."""
+
+    def __init__(self, connection: SnowflakeConnection, wire: Wire) -> None:
+        self._connection = connection
+        self._wire = wire
+
+    def cursor(self) -> WiredCursor:
+        return WiredCursor(self._connection.cursor(), self._wire)
+
+    def close(self) -> None:
+        if self._wire.steps.dead and self._connection.rest is not None:
+            self._connection.rest.close()
+            self._connection._rest = None  # so that it says no good-bye
+        self._connection.close()
+
+
+class WiredCursor:
+    """A cursor, each statement of which is two steps."""
+
+    def __init__(self, cursor: SnowflakeCursor, wire: Wire) -> None:
+        self._cursor = cursor
+        self._wire = wire
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._cursor.__exit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def execute(self, statement: str, *values: Any, **options: Any) -> None:
+        self._wire.watch(statement)
+        self._wire.steps.pass_one()
+        self._cursor.execute(statement, *values, **options)
+        self._wire.steps.pass_one()
+
+
+def _at_once() -> Iterator[int]:
+    while True:
+        yield 0

@@ -13,6 +13,7 @@ from local import customerio
 from local.azurite import ROOT, Azurite
 from local.simulator import ExportFile, Misbehaviour, Simulator
 from tests.verdict import assert_checkpoint_equals, assert_tables_equal
+from tests.warehouse_legs import LEGS, ProcessLeg, process_leg
 
 # Each thread is a worker with an app of its own. They go on until the parent closes stdin, and then once to the end.
 DRAINS = """
@@ -40,21 +41,19 @@ with ThreadPoolExecutor(4) as pool:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", LEGS)
 def test_two_processes_and_eight_threads_drain_one_container(
-    azurite: Azurite, container: str, tmp_path: Path, scrubbed: dict[str, str]
+    name: str, request: pytest.FixtureRequest, azurite: Azurite, container: str, tmp_path: Path
 ) -> None:
+    with process_leg(name, request) as leg:
+        drain_together(leg, azurite, container, tmp_path)
+
+
+def drain_together(leg: ProcessLeg, azurite: Azurite, container: str, tmp_path: Path) -> None:
     simulator = Simulator(
         seed=8, people=40, history_days=2, deliveries_per_day=80, misbehaviour=frozenset(Misbehaviour)
     )
-    path = tmp_path / "warehouse.duckdb"
-    environment = {
-        **scrubbed,
-        "EXPORT_STORAGE": azurite.connection_string,
-        "EXPORT_CONTAINER": container,
-        "DUCKDB_PATH": str(path),
-        "BATCH_MAX_FILES": "3",
-        "PYTHONPATH": str(ROOT),
-    }
+    environment = {**leg.environment, "BATCH_MAX_FILES": "3", "PYTHONPATH": str(ROOT)}
     exporter = customerio.Exporter(customerio.grant(azurite.connection_string, container))
     written: list[tuple[ExportFile, str]] = []
     workers = [
@@ -83,8 +82,8 @@ def test_two_processes_and_eight_threads_drain_one_container(
             worker.wait()
     for worker, (_, errors) in zip(workers, answers, strict=True):
         assert worker.returncode == 0, errors
-    assert_tables_equal(path, simulator.truth())
-    records = assert_checkpoint_equals(path, written)
+    assert_tables_equal(leg.tables, simulator.truth())
+    records = assert_checkpoint_equals(leg.tables, written)
     by_thread = [batches for told, _ in answers for batches in json.loads(told)]
     told = [tuple(batch) for batches in by_thread for batch in batches]
     loaded = [record for record in records if record["status"] == "loaded"]
