@@ -5,15 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import (
-    AccessPolicy,
-    ContainerClient,
-    ContainerSasPermissions,
-    generate_container_sas,
-)
+from azure.storage.blob import ContainerClient
 
-# What the vendor's page asks for: read, write, add, create and list; no delete.
-PERMISSIONS = ContainerSasPermissions(read=True, write=True, add=True, create=True, list=True)
+from ingest.access import POLICY, SKEW, renew, sas_url, stored_policies
+
 TEN_YEARS = timedelta(days=3650)
 
 
@@ -29,7 +24,7 @@ def ensure_container(connection_string: str, container: str) -> None:
 def grant(
     connection_string: str,
     container: str,
-    policy_id: str = "customerio",
+    policy_id: str = POLICY,
     *,
     expires: datetime | None = None,
 ) -> str:
@@ -39,32 +34,17 @@ def grant(
     (`expires`, by default in ten years). Other policies of the container stay.
     """
     now = datetime.now(UTC)
-    # Five minutes back, so that a clock behind ours does not refuse the first upload.
-    policy = AccessPolicy(PERMISSIONS, expiry=expires or now + TEN_YEARS, start=now - timedelta(minutes=5))
     with ContainerClient.from_connection_string(connection_string, container) as client:
-        policies = stored_policies(client) | {policy_id: policy}
-        client.set_container_access_policy(signed_identifiers=policies)
-        sas = generate_container_sas(
-            str(client.account_name),
-            container,
-            account_key=client.credential.account_key,
-            policy_id=policy_id,
-        )
-        return f"{client.url}?{sas}"
+        renew(client, expires=expires or now + TEN_YEARS, start=now - SKEW, name=policy_id)
+        return sas_url(client, name=policy_id)
 
 
-def revoke(connection_string: str, container: str, policy_id: str = "customerio") -> None:
+def revoke(connection_string: str, container: str, policy_id: str = POLICY) -> None:
     """Remove the stored policy: every SAS bound to it stops working."""
     with ContainerClient.from_connection_string(connection_string, container) as client:
         policies = stored_policies(client)
         policies.pop(policy_id, None)
         client.set_container_access_policy(signed_identifiers=policies)
-
-
-def stored_policies(client: ContainerClient) -> dict[str, AccessPolicy]:
-    """Give the container's policies by their id."""
-    signed = client.get_container_access_policy()["signed_identifiers"]
-    return {item.id: item.access_policy for item in signed}
 
 
 class Exporter:
