@@ -20,7 +20,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 @functools.cache
 def _app() -> App:
-    return build(read_settings(environment_of_process(), Path(__file__).with_name("local.settings.json")))
+    environment = environment_of_process()
+    return build(read_settings(environment, Path(__file__).with_name("local.settings.json")), environment=environment)
 
 
 @app.function_name("ingest_export")
@@ -38,8 +39,8 @@ def ingest_export(client: blob.BlobClient) -> None:
 @app.function_name("sweep")
 @app.timer_trigger(arg_name="timer", schedule=os.environ.get("SWEEP_SCHEDULE", "0 */5 * * * *"), use_monitor=True)
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001  (the binding's name)
-    """Drain every stream: what no event brought."""
-    _app().drain_everything()
+    """Do the round: drain what no event brought, delete what was loaded long ago."""
+    _app().sweep_once()
 
 
 @app.function_name("status")

@@ -14,12 +14,13 @@ import typer
 from rich.console import Console
 
 from ingest import screen
+from ingest.access import DAYS, Region
 from ingest.errors import IngestError, SettingsError
 from ingest.outcomes import Tally
 from ingest.settings import Settings, environment_of_process, read_settings
 from ingest.status import document
 from ingest.warehouses import setup_sql
-from ingest.wiring import App, both, build, examine
+from ingest.wiring import App, both, build, examine, examine_access, grant_access
 
 NEEDS_A_PERSON = 1
 WRONG_SETTINGS = 2
@@ -39,10 +40,15 @@ def drain() -> None:
 
 
 @app.command()
-def sweep() -> None:
-    """Do what the timer does: drain every stream, leaving those that other workers hold."""
+def sweep(
+    *, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which blobs would be deleted.")] = False
+) -> None:
+    """Do what the timer does: drain what no other worker holds, delete what is old, open and close alerts."""
+    if dry_run:
+        screen.show_deletable(_out, _build().sweep.would_delete())
+        return
     with screen.progress(_err) as emit:
-        tally = _build(emit).drain_everything()
+        tally = _build(emit).sweep_once()
     _conclude(replace(tally, held=frozenset()))
 
 
@@ -99,22 +105,43 @@ def doctor(
     print_sql: Annotated[
         bool, typer.Option("--print-sql", help="Print the warehouse's set-up SQL, and no more.")
     ] = False,
+    url: Annotated[
+        bool, typer.Option("--url", help="Ask for the SAS URL that Customer.io has, and try it as Customer.io does.")
+    ] = False,
     print_pii_sql: Annotated[
         bool, typer.Option("--print-pii-sql", help="Print the SQL that masks personal data, and no more.")
     ] = False,
 ) -> None:
     """Check settings, container and warehouse, and say how to mend what is missing."""
-    if print_sql or print_pii_sql:
+    built = None if print_sql or print_pii_sql else _build()
+    if built is None:
         typer.echo(setup_sql(_settings(), pii=print_pii_sql), nl=False)
         return
-    findings = examine(_build())
+    findings = examine(built)
+    if url:
+        given = (
+            typer.prompt("Customer.io's URL", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+        )
+        findings.append(examine_access(built, given))
     screen.show_findings(_out, findings)
     if any(not finding.fine for finding in findings):
         raise typer.Exit(NEEDS_A_PERSON)
 
 
+@app.command()
+def sas(
+    region: Annotated[Region | None, typer.Option(help="Bind the URL to Customer.io's address in this region.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long the policy lasts.")] = DAYS,
+) -> None:
+    """Create or renew the access policy that Customer.io writes with, and print the SAS URL to paste there."""
+    answer = grant_access(_settings(), region.value if region else None, days)
+    for note in answer.notes:
+        _err.print(note)
+    sys.stdout.write(f"{answer.url}\n")
+
+
 def _build(*emit: Callable[..., None]) -> App:
-    return build(_settings(), both(*emit))
+    return build(_settings(), both(*emit), environment_of_process())
 
 
 def _settings() -> Settings:

@@ -144,7 +144,7 @@ class Drain:
                 return self._tell(StreamHeld(stream, claimed.owner), tally)
             run = Run(self._parts, claimed, deadline, tally, named)
             try:
-                with self._renewing(claimed):
+                with renewing(self._parts, claimed):
                     run.to_the_end()
             except LeaseLost:
                 return self._tell(StreamLost(stream), run.tally)
@@ -161,25 +161,26 @@ class Drain:
             for blob in self._parts.warehouse.unsettled([blob for blob in page if stream_of(blob.name) == stream])
         )
 
-    @contextmanager
-    def _renewing(self, lease: Lease) -> Iterator[None]:
-        """Renew the lease at a third of its term. A lost lease is noticed at the commit, which is guarded."""
-        done = threading.Event()
-        term = self._parts.limits.lease
 
-        def renew() -> None:
-            while not done.wait(term.total_seconds() / 3):
-                try:
-                    self._parts.warehouse.renew(lease, self._parts.clock.now(), term)
-                except LeaseLost:
-                    return
-                except Retryable:
-                    continue
+@contextmanager
+def renewing(parts: Parts, lease: Lease) -> Iterator[None]:
+    """Renew the lease at a third of its term. A lost lease is noticed at the commit, which is guarded."""
+    done = threading.Event()
+    term = parts.limits.lease
 
-        thread = threading.Thread(target=renew, name=f"renew {lease.stream}", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+    def renew() -> None:
+        while not done.wait(term.total_seconds() / 3):
+            try:
+                parts.warehouse.renew(lease, parts.clock.now(), term)
+            except LeaseLost:
+                return
+            except Retryable:
+                continue
+
+    thread = threading.Thread(target=renew, name=f"renew {lease.stream}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

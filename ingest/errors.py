@@ -11,8 +11,10 @@
     ├── BatchRefused             the warehouse could not take a batch, and cannot say which file is to blame
     │   └── FilesRefused         it can: these files, and why; the others may load
     ├── LeaseLost                another worker took over: roll back and leave
+    ├── NotificationFailed       a channel did not take a message: it is sent again at the next round
     └── Retryable                nothing is wrong with the data: the next event, tick or drain tries again
         ├── LandingUnavailable
+        │   └── DeletionRefused  the container can be read, but not deleted from
         └── WarehouseUnavailable
             └── WarehouseBusy    somebody else holds the database file
 
@@ -80,12 +82,20 @@ class LeaseLost(IngestError):
     """The lease on a stream is another worker's now."""
 
 
+class NotificationFailed(IngestError):
+    """A channel did not take a message."""
+
+
 class Retryable(IngestError):
     """A later attempt may succeed without anybody's help."""
 
 
 class LandingUnavailable(Retryable):
     """The landing container did not answer as it should."""
+
+
+class DeletionRefused(LandingUnavailable):
+    """The identity lacks the permission to delete blobs; ingestion goes on."""
 
 
 class WarehouseUnavailable(Retryable):

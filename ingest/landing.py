@@ -21,10 +21,14 @@ from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import ContainerClient
 
 from ingest.arrivals import Blob
-from ingest.errors import BlobGone, BlobReplaced, IngestError, LandingUnavailable
+from ingest.errors import BlobGone, BlobReplaced, DeletionRefused, IngestError, LandingUnavailable
 
 CHUNK = 8 * 1024 * 1024
 """Bytes asked for at once; what a download holds in memory is a few of these."""
+BATCH = 256
+"""Blobs deleted by one request, the most that Azure takes."""
+_GONE = {HTTPStatus.ACCEPTED, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}
+"""Deleted just now, before, or replaced by another: these bytes are gone."""
 PAGE = 5000
 """Blobs listed at once, the most that Azure gives."""
 
@@ -75,6 +79,41 @@ class AzureLanding:
             raise self._translated(error, blob) from error
         if path.stat().st_size != blob.size:
             raise LandingUnavailable(f"{blob.name!r} came with another length than listed.", hint="It is tried again.")
+
+    @property
+    def container(self) -> str:
+        """Its name."""
+        return str(self._container.container_name)
+
+    def delete(self, blobs: Sequence[Blob]) -> None:
+        """Delete blobs that are still there at the ETag they were listed with, some hundreds by one request."""
+        for first in range(0, len(blobs), BATCH):
+            self._delete(blobs[first : first + BATCH])
+
+    def _delete(self, blobs: Sequence[Blob]) -> None:
+        conditions = [
+            {"name": blob.name, "etag": blob.etag, "match_condition": MatchConditions.IfNotModified} for blob in blobs
+        ]
+        try:
+            answers = [
+                answer.status_code for answer in self._container.delete_blobs(*conditions, raise_on_any_failure=False)
+            ]
+        except AzureError as error:
+            refused = getattr(error, "status_code", None) == HTTPStatus.FORBIDDEN
+            raise (self._no_deleting() if refused else self._translated(error)) from error
+        if HTTPStatus.FORBIDDEN in answers:
+            raise self._no_deleting()
+        if unexpected := set(answers) - _GONE:
+            raise LandingUnavailable(
+                f"the container {self.container!r} answered {min(unexpected)} to deletions.",
+                hint="They are tried again.",
+            )
+
+    def _no_deleting(self) -> DeletionRefused:
+        return DeletionRefused(
+            f"the container {self.container!r} lets us delete nothing.",
+            hint="Give the identity the role Storage Blob Data Contributor on it, or keep all: DELETE_AFTER_HOURS=0.",
+        )
 
     def end_of(self, blob: Blob, length: int) -> bytes:
         """Return the last bytes of the blob at the ETag it was listed with."""

@@ -34,6 +34,8 @@ class Stream:
         return f"{self.dataset} of workspace {self.workspace_id}"
 
 
+SWEEP = Stream(0, "sweep")
+"""No stream of files: its lease is the right to delete blobs and to write about alerts."""
 UNCLASSIFIED = Stream(0, "unclassified")
 """The stream under whose lease blobs that belong to no stream are recorded as rejected."""
 

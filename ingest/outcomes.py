@@ -97,8 +97,62 @@ class OutOfTime:
     stream: Stream
 
 
+@dataclass(frozen=True, slots=True)
+class BlobsDeleted:
+    """Blobs that are no longer in the container at the ETag they were loaded with. `size` is in bytes."""
+
+    stream: Stream
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOpened:
+    """Something is wrong since now."""
+
+    stream: Stream
+    kind: str
+    subject: str
+    severity: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertClosed:
+    """It is over."""
+
+    stream: Stream
+    kind: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationLost:
+    """A channel did not take a message; the next round sends it again."""
+
+    stream: Stream
+    kind: str
+    channel: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFinished:
+    """The heartbeat: a round came to its end."""
+
+    stream: Stream
+    seconds: float
+    files: int
+    deleted: int
+
+
 Outcome = (
-    BatchLoaded
+    AlertClosed
+    | AlertOpened
+    | BatchLoaded
+    | BlobsDeleted
+    | NotificationLost
+    | SweepFinished
     | FileRejected
     | FileDeferred
     | FileSuperseded
@@ -122,6 +176,7 @@ class Tally:
     deferred: int = 0
     superseded: int = 0
     reopened: int = 0
+    deleted: int = 0
     read: int = 0
     applied: int = 0
     size: int = 0
@@ -153,5 +208,7 @@ class Tally:
                 return replace(self, held=self.held | {outcome.stream})
             case StreamLost() | OutOfTime():
                 return replace(self, unfinished=self.unfinished | {outcome.stream})
-            case SchemaDrifted() | Discovered():
+            case BlobsDeleted():
+                return replace(self, deleted=self.deleted + outcome.files)
+            case SchemaDrifted() | Discovered() | AlertOpened() | AlertClosed() | NotificationLost() | SweepFinished():
                 return self

@@ -13,6 +13,7 @@ from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Sta
 from ingest.contract import Fit, Footer
 from ingest.datasets import Column, Dataset, Kind
 from ingest.errors import IngestError
+from ingest.facts import AlertRecord, Facts, FileRecord, Recent
 from ingest.naming import Stream
 from ingest.ordering import OrderKey
 from ingest.outcomes import Outcome
@@ -37,6 +38,11 @@ class Clock(Protocol):
 class Landing(Protocol):
     """The container Customer.io writes into. It is the truth about what has arrived."""
 
+    @property
+    def container(self) -> str:
+        """Its name."""
+        ...
+
     def pages(self, beginnings: Sequence[str] = ()) -> Iterator[Sequence[Blob]]:
         """List the blobs under the prefix, or only those whose names begin so, a page at a time.
 
@@ -48,6 +54,13 @@ class Landing(Protocol):
         """Copy the blob at the ETag it was listed with into a file, in constant memory.
 
         Raises BlobReplaced, BlobGone or LandingUnavailable.
+        """
+        ...
+
+    def delete(self, blobs: Sequence[Blob]) -> None:
+        """Delete blobs that are still there at the ETag they were listed with; a replaced one stays.
+
+        Raises DeletionRefused without the permission, else LandingUnavailable.
         """
         ...
 
@@ -115,51 +128,6 @@ class RowCount:
 
     read: int
     applied: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamFacts:
-    """What the checkpoint tables say of a stream. Sizes in bytes, instants in UTC."""
-
-    stream: Stream
-    arrived: int
-    loaded: int
-    pending: int
-    rejected: int
-    superseded: int
-    late: int
-    rows_applied: int
-    last_version: int | None
-    last_sequence: int | None
-    last_arrived_at: datetime | None
-    last_loaded_at: datetime | None
-    oldest_pending_at: datetime | None
-    lease_owner: str | None
-    lease_expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The checkpoint tables, summed up. `as_of` is in the past where the warehouse is held by `holder`."""
-
-    as_of: datetime
-    streams: tuple[StreamFacts, ...]
-    holder: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One row of the checkpoint table, for people."""
-
-    blob_name: str
-    etag: str
-    workspace_id: int | None
-    dataset: str | None
-    size: int
-    status: Status
-    arrived_at: datetime
-    attempts: int
-    error: str
 
 
 class Warehouse(Protocol):
@@ -255,8 +223,32 @@ class Warehouse(Protocol):
         """Make rejected files of the stream pending again (all, or those named). Raises LeaseLost."""
         ...
 
+    def deletable(self, container: str, before: datetime, limit: int) -> Sequence[Blob]:
+        """Return blobs that were loaded, or superseded, at the latest at a moment and not deleted, the oldest first."""
+        ...
+
+    def mark_deleted(self, lease: Lease, blobs: Sequence[Blob], now: datetime) -> None:
+        """Record that loaded or superseded blobs are gone. Raises LeaseLost."""
+        ...
+
     def rejected(self, limit: int) -> Sequence[FileRecord]:
         """Return rejected files, the newest first."""
+        ...
+
+    def recent(self, since: datetime) -> Sequence[Recent]:
+        """Return what is remarkable about each stream's files since a moment."""
+        ...
+
+    def arrivals(self, since: datetime) -> Mapping[Stream, Sequence[datetime]]:
+        """Return for each stream the minutes in which files arrived since a moment, ascending."""
+        ...
+
+    def alerts(self) -> Sequence[AlertRecord]:
+        """Return the alerts that are open, or closed and not told everywhere yet."""
+        ...
+
+    def write_alerts(self, lease: Lease, written: Sequence[AlertRecord]) -> None:
+        """Write alerts over those of their kind and subject. Raises LeaseLost."""
         ...
 
     def facts(self, now: datetime) -> Facts:

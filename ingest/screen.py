@@ -16,8 +16,10 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
+from ingest.arrivals import Blob
 from ingest.doctor import Finding
 from ingest.errors import IngestError
+from ingest.facts import FileRecord
 from ingest.naming import Stream
 from ingest.outcomes import (
     BatchLoaded,
@@ -30,7 +32,8 @@ from ingest.outcomes import (
     StreamHeld,
     Tally,
 )
-from ingest.ports import Emit, FileRecord
+from ingest.ports import Emit
+from ingest.sweep import PAGE
 
 _UNBOUNDED = 10_000
 
@@ -129,6 +132,15 @@ def _table(streams: Sequence[dict[str, Any]], columns: Sequence[_Column]) -> Tab
     for stream in streams:
         table.add_row(*(column.text(stream) for column in columns))
     return table
+
+
+def show_deletable(console: Console, blobs: Sequence[Blob]) -> None:
+    """List blobs that a sweep would delete."""
+    for blob in blobs:
+        console.print(
+            f"{escape(blob.name)} ({blob.size:,} bytes, written {blob.modified:%Y-%m-%d %H:%M} UTC)", highlight=False
+        )
+    console.print(f"{len(blobs):,} blobs would be deleted{' first' if len(blobs) >= PAGE else ''}.")
 
 
 def show_rejected(console: Console, records: Sequence[FileRecord], *, of: int = 0) -> None:

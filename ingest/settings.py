@@ -98,6 +98,10 @@ class Settings(BaseModel):
     datasets: Annotated[frozenset[str], Field(alias="DATASETS")] = frozenset(DATASETS)
     batch_max_files: Annotated[int, Field(alias="BATCH_MAX_FILES", ge=1, le=1000)] = 500
     batch_max_bytes: Annotated[int, Field(alias="BATCH_MAX_BYTES", ge=1)] = 256 * 1024 * 1024
+    cadence_minutes: Annotated[int, Field(alias="CADENCE_MINUTES", ge=1, le=1440)] = 15
+    stall_after_minutes: Annotated[int | None, Field(alias="STALL_AFTER_MINUTES", ge=15)] = None
+    alert_urls: Annotated[SecretStr | None, Field(alias="ALERT_URLS")] = None
+    delete_after_hours: Annotated[int, Field(alias="DELETE_AFTER_HOURS", ge=0)] = 72
     drift: Annotated[Drift, Field(alias="DRIFT")] = Drift.EVOLVE
     verify_statistics: Annotated[bool, Field(alias="VERIFY_STATISTICS")] = True
     time_budget_seconds: Annotated[int, Field(alias="TIME_BUDGET_SECONDS", ge=5, le=3600)] = 480
@@ -114,6 +118,8 @@ class Settings(BaseModel):
         "snowflake_passphrase",
         "snowflake_token",
         "snowflake_identity",
+        "stall_after_minutes",
+        "alert_urls",
         mode="before",
     )
     @classmethod
@@ -222,6 +228,10 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("DATASETS", "the datasets to take, with commas; empty takes all", "deliveries,metrics,people"),
     Setting("BATCH_MAX_FILES", "files committed together at the most (1 to 1000)", "500"),
     Setting("BATCH_MAX_BYTES", "parquet bytes committed together; a larger file goes alone", "268435456"),
+    Setting("CADENCE_MINUTES", "how often Customer.io exports at the most", "15"),
+    Setting("STALL_AFTER_MINUTES", "a silence that is always told; empty leaves it to what is usual", "1440"),
+    Setting("ALERT_URLS", "where alerts go, with spaces between: Apprise URLs", "mailto://user:password@example.com"),
+    Setting("DELETE_AFTER_HOURS", "how long a blob stays after it was loaded; 0 keeps all", "72"),
     Setting("DRIFT", "columns nobody declared: `evolve` adds them, `reject` refuses the file", "evolve"),
     Setting(
         "VERIFY_STATISTICS", "refuse a file whose values leave the bounds its own footer states (`duckdb`)", "true"

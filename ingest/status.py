@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ingest.errors import IngestError, WarehouseBusy
-from ingest.naming import UNCLASSIFIED, Stream, stream_of
-from ingest.ports import Clock, Facts, Landing, StreamFacts, Warehouse
+from ingest.facts import Facts, StreamFacts
+from ingest.naming import SWEEP, UNCLASSIFIED, Stream, stream_of
+from ingest.ports import Clock, Landing, Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def document(report: Report) -> dict[str, Any]:
         "streams": [
             _stream(stream, known.get(stream), report)
             for stream in streams
-            if stream != UNCLASSIFIED or _any(known, report)
+            if stream != SWEEP and (stream != UNCLASSIFIED or _any(known, report))
         ],
     }
 

@@ -5,10 +5,24 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
-from ingest.outcomes import FileDeferred, FileRejected, Outcome, SchemaDrifted, StreamLost
+from opentelemetry.metrics import get_meter
 
-_LOUD = (FileRejected, FileDeferred, SchemaDrifted, StreamLost)
+from ingest.outcomes import (
+    AlertOpened,
+    FileDeferred,
+    FileRejected,
+    NotificationLost,
+    Outcome,
+    SchemaDrifted,
+    StreamLost,
+    SweepFinished,
+)
+
+_LOUD = (AlertOpened, FileRejected, FileDeferred, NotificationLost, SchemaDrifted, StreamLost)
 _log = logging.getLogger("ingest")
+_heartbeat = get_meter("ingest").create_counter(
+    "ingest.sweep.heartbeat", unit="{sweep}", description="Finished sweeps. Where it stays away, nobody is looking."
+)
 
 
 def log_outcome(outcome: Outcome) -> None:
@@ -17,4 +31,6 @@ def log_outcome(outcome: Outcome) -> None:
     level = logging.WARNING if isinstance(outcome, _LOUD) else logging.INFO
     fields = {f"ingest_{name}": value for name, value in asdict(outcome).items()}
     text = " ".join(f"{name}={value}" for name, value in asdict(outcome).items() if name != "stream")
+    if isinstance(outcome, SweepFinished):
+        _heartbeat.add(1)
     _log.log(level, "%s stream=%s %s", event, outcome.stream, text, extra={"event": event, **fields})

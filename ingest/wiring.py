@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.storage.blob import ContainerClient, ExponentialRetry
 
+from ingest.access import ContainerAccess, SasAnswer, examine_url, run_sas
+from ingest.alerting import Alerting, Watch
+from ingest.channels import Notifier
 from ingest.clock import SystemClock
 from ingest.doctor import Finding, look
 from ingest.drain import Drain
@@ -16,10 +19,13 @@ from ingest.errors import SettingsError
 from ingest.intake import Footers, LocalCopies
 from ingest.landing import CHUNK, AzureLanding
 from ingest.loading import Limits, Parts
+from ingest.notify import AppriseNotifier, Nobody, parse_urls
 from ingest.outcomes import Outcome, Tally
+from ingest.poison import AzurePoisonQueue, queue_client
 from ingest.ports import Emit, Warehouse
 from ingest.settings import Settings
 from ingest.status import Report, report
+from ingest.sweep import Sweep
 from ingest.telemetry import log_outcome
 from ingest.warehouses import open_warehouse
 from ingest.warehouses.owners import owner_of_this_process
@@ -36,14 +42,21 @@ class App:
     warehouse: Warehouse
     clock: SystemClock
     drain: Drain
+    sweep: Sweep
 
     def drain_blob(self, blob_name: str) -> Tally:
         """Drain the stream of a blob that an event named."""
-        return self.drain.of_blob(blob_name, self._deadline())
+        tally = self.drain.of_blob(blob_name, self._deadline())
+        self.sweep.leave_answers(tally)
+        return tally
 
     def drain_everything(self) -> Tally:
         """Drain all streams."""
         return self.drain.everything(self._deadline())
+
+    def sweep_once(self) -> Tally:
+        """Do the timer's round."""
+        return self.sweep.round(self._deadline())
 
     def drain_until_settled(self) -> Tally:
         """Drain all streams however long it takes, and wait for those that others hold within the time budget."""
@@ -62,9 +75,13 @@ class App:
         return self.clock.now() + timedelta(seconds=self.settings.time_budget_seconds)
 
 
-def build(settings: Settings, emit: Emit = log_outcome) -> App:
-    """Put the parts together. Raises SettingsError where they do not fit together; connects to nothing."""
-    landing = AzureLanding(container_client(settings), settings.prefix)
+def build(settings: Settings, emit: Emit = log_outcome, environment: Mapping[str, str] | None = None) -> App:
+    """Put the parts together. Raises SettingsError where they do not fit together; connects to nothing.
+
+    `environment` has the platform's own settings of the storage where its queues are.
+    """
+    container = container_client(settings)
+    landing = AzureLanding(container, settings.prefix)
     warehouse = open_warehouse(settings, landing)
     clock = SystemClock()
     parts = Parts(
@@ -81,7 +98,29 @@ def build(settings: Settings, emit: Emit = log_outcome) -> App:
         ),
         emit=emit,
     )
-    return App(settings, landing, warehouse, clock, Drain(parts))
+    drain = Drain(parts)
+    retention = timedelta(hours=settings.delete_after_hours) if settings.delete_after_hours else None
+    watch = Watch(
+        cadence=timedelta(minutes=settings.cadence_minutes),
+        hard_limit=timedelta(minutes=settings.stall_after_minutes) if settings.stall_after_minutes else None,
+        patience=max(timedelta(hours=1), timedelta(minutes=4 * settings.cadence_minutes)),
+    )
+    alerting = Alerting(warehouse, clock, _notifier(settings), emit, watch)
+    queue = queue_client(environment or {})
+    sweep = Sweep(
+        parts,
+        drain,
+        alerting,
+        retention,
+        poison=None if queue is None else AzurePoisonQueue(queue),
+        access=ContainerAccess(container),
+    )
+    return App(settings, landing, warehouse, clock, drain, sweep)
+
+
+def _notifier(settings: Settings) -> Notifier:
+    urls = settings.alert_urls
+    return AppriseNotifier(parse_urls(urls.get_secret_value())) if urls is not None else Nobody()
 
 
 def container_client(settings: Settings) -> ContainerClient:
@@ -115,6 +154,17 @@ def both(*sinks: Emit) -> Emit:
             sink(outcome)
 
     return emit
+
+
+def grant_access(settings: Settings, region: str | None, days: int) -> SasAnswer:
+    """Create or renew the policy behind Customer.io's SAS, and return the URL bound to it."""
+    return run_sas(container_client(settings), region=region, days=days, now=SystemClock().now())
+
+
+def examine_access(app: App, url: str) -> Finding:
+    """Try a SAS URL as Customer.io will use it."""
+    own = container_client(app.settings)
+    return look("Customer.io's URL", "it can do all that Customer.io needs", lambda: examine_url(url, own))
 
 
 def examine(app: App) -> list[Finding]:

@@ -28,6 +28,7 @@ for suite in (
     "histories",
     "landing_contract",
     "loading_contract",
+    "sweep_contract",
     "verdict",
 ):
     pytest.register_assert_rewrite(f"tests.{suite}")

@@ -63,6 +63,8 @@ class SteppedWarehouse:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._warehouse, name)
+        if not callable(method):
+            return method
 
         def call(*arguments: Any, **named: Any) -> Any:
             self._steps.pass_one()

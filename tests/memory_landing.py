@@ -34,9 +34,16 @@ class MemoryLanding:
         self._blobs[name] = (blob, content)
         return blob.etag
 
-    def delete(self, name: str) -> None:
-        """Delete a blob."""
-        del self._blobs[name]
+    container = "exports"
+
+    def delete(self, blobs: str | Sequence[Blob]) -> None:
+        """Delete a blob by its name, as a person does, or those that are there at their ETag, as the sweep does."""
+        if isinstance(blobs, str):
+            del self._blobs[blobs]
+            return
+        for blob in blobs:
+            if self.etag(blob.name) == blob.etag:
+                del self._blobs[blob.name]
 
     def etag(self, name: str) -> str | None:
         """Give a blob's present ETag; None if there is none."""

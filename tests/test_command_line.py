@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +306,50 @@ def test_snowflake_without_an_account_is_a_wrong_setting(run: Run) -> None:
     answer = run("drain", WAREHOUSE="snowflake")
     assert answer.status == 2
     assert "SNOWFLAKE_ACCOUNT" in answer.text
+
+
+# Deleting, and Customer.io's access
+
+
+def test_a_dry_run_says_what_would_go_and_deletes_nothing(
+    run: Run, exporter: customerio.Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = factories.name(sequence=1)
+    exporter.write(name, factories.parquet("deliveries"))
+    assert run("drain").status == 0
+    assert "0 blobs would be deleted" in run("sweep", "--dry-run").text
+    monkeypatch.setattr("ingest.clock.SystemClock.now", lambda self: datetime.now(UTC) + timedelta(days=4))
+    would = run("sweep", "--dry-run")
+    assert name in would.text
+    assert "1 blobs would be deleted" in would.text
+    assert "0 blobs would be deleted" in run("sweep", "--dry-run", DELETE_AFTER_HOURS="0").text, "0 keeps all"
+    assert "1 blobs would be deleted" in run("sweep", "--dry-run").text
+    assert run("sweep").status == 0
+    assert "0 blobs would be deleted" in run("sweep", "--dry-run").text
+    assert [row["loaded"] for row in json.loads(run("status", "--json").out)["streams"]] == [1]
+
+
+def test_sas_prints_a_url_that_works_and_doctor_tries_it(
+    run: Run, container: str, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = run("sas", "--region", "eu", "--days", "30")
+    assert printed.status == 0
+    url = printed.out.strip()
+    assert url.startswith(azurite.blob_url)
+    assert "sig=" in url
+    assert "sig=" not in printed.err
+    free = run("sas").out.strip()
+    writer = customerio.Exporter(free)
+    writer.write("notes.txt", b"x")
+    writer.close()
+    monkeypatch.setattr("sys.stdin", io.StringIO(free + "\n"))
+    tried = run("doctor", "--url")
+    assert tried.status == 0, tried.text
+    assert "Customer.io" in tried.text
+    assert "sig=" not in tried.text
+    customerio.revoke(azurite.connection_string, container)
+    monkeypatch.setattr("sys.stdin", io.StringIO(free + "\n"))
+    refused = run("doctor", "--url")
+    assert refused.status == 1
+    assert "python -m ingest sas" in refused.text
+    assert "sig=" not in refused.text

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from ingest import screen
+from ingest.facts import FileRecord
 from ingest.arrivals import Status
 from ingest.doctor import Finding
 from ingest.errors import IngestError
 from ingest.naming import Stream
 from ingest.outcomes import BatchLoaded, Discovered, FileRejected, Tally
-from ingest.ports import FileRecord
 
 DATASETS = ("campaign_actions", "deliveries", "delivery_content", "metrics")
 SEQUENCE = 241_600_000_009_223_372

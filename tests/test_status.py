@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from ingest.facts import Facts, StreamFacts
 from ingest.datasets import DATASETS
 from ingest.errors import LandingUnavailable
 from ingest.naming import UNCLASSIFIED
-from ingest.ports import Facts, StreamFacts
 from ingest.status import Report, document, report
 from tests import factories
 from tests.factories import START, FakeClock

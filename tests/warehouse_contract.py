@@ -5,9 +5,19 @@ from __future__ import annotations
 from tests.checkpoint_contract import ArrivalContract, FactsContract, LeaseContract
 from tests.columns_contract import ColumnsContract, RefusalContract
 from tests.loading_contract import CommitContract, NewestContract
+from tests.sweep_contract import AlertContract, DeletionContract, RecentContract
 
 
 class WarehouseContract(
-    LeaseContract, ArrivalContract, FactsContract, CommitContract, NewestContract, ColumnsContract, RefusalContract
+    LeaseContract,
+    ArrivalContract,
+    FactsContract,
+    CommitContract,
+    NewestContract,
+    ColumnsContract,
+    RefusalContract,
+    DeletionContract,
+    RecentContract,
+    AlertContract,
 ):
     """What a warehouse does."""

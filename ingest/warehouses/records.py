@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
 from ingest.arrivals import Arrival, Blob, Lease, Oddity, Status
 from ingest.errors import LeaseLost
+from ingest.facts import AlertRecord, FileRecord, Recent, StreamFacts
 from ingest.naming import Stream, parse
-from ingest.ports import FileRecord, FileToLoad, RowCount, StreamFacts
+from ingest.ports import FileToLoad, RowCount
 
 
 def listed(arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> list[dict[str, Any]]:
@@ -24,7 +27,18 @@ def key(blob: Blob) -> dict[str, Any]:
 
 def done(file: FileToLoad, count: RowCount) -> dict[str, Any]:
     """Return what a batch writes into `ingest_files` about one of its files."""
-    return {**key(file.arrival.blob), "late": file.late, "rows_read": count.read, "rows_applied": count.applied}
+    return {
+        **key(file.arrival.blob),
+        "late": file.late,
+        "rows_read": count.read,
+        "rows_applied": count.applied,
+        "undeclared": undeclared(file),
+    }
+
+
+def undeclared(file: FileToLoad) -> str:
+    """Return the names of a file's columns that nobody declared, in one text."""
+    return ", ".join(sorted(file.fit.fields.keys() - file.arrival.name.dataset.lookup.keys()))
 
 
 def _row(arrival: Arrival) -> dict[str, Any]:
@@ -56,14 +70,73 @@ def _odd_row(oddity: Oddity) -> dict[str, Any]:
 
 def arrival(row: Sequence[Any]) -> Arrival:
     """Return a row of the query `pending` as a value."""
-    container, name, etag, size, modified, attempts = row
-    return Arrival(Blob(container, name, etag, size, aware(modified)), parse(name), attempts)
+    *blob, attempts = row
+    found = blob_of(blob)
+    return Arrival(found, parse(found.name), attempts)
+
+
+def blob_of(row: Sequence[Any]) -> Blob:
+    """Return a row of the query `deletable` as a value."""
+    container, name, etag, size, modified = row
+    return Blob(container, name, etag, size, aware(modified))
 
 
 def file_record(row: Sequence[Any]) -> FileRecord:
     """Return a row of the query `rejected` as a value."""
     name, etag, workspace, dataset, size, status, arrived, attempts, error = row
     return FileRecord(name, etag, workspace, dataset, size, Status(status), aware(arrived), attempts, error or "")
+
+
+def recent(row: Sequence[Any]) -> Recent:
+    """Return a row of the query `recent` as a value."""
+    return Recent(
+        stream=Stream(row[0], row[1]),
+        rejected=row[2],
+        rejected_since=aware_or_none(row[3]),
+        late=row[4],
+        late_since=aware_or_none(row[5]),
+        version=row[6],
+        version_since=aware_or_none(row[7]),
+        former_version=row[8],
+        resent=row[9],
+        restarted=row[10],
+        takeovers=row[11],
+        oldest_pending_at=aware_or_none(row[12]),
+        last_arrived_at=aware_or_none(row[13]),
+        undeclared=row[14] or "",
+    )
+
+
+def by_stream(rows: Iterable[Sequence[Any]]) -> Mapping[Stream, Sequence[datetime]]:
+    """Return rows of the query `arrivals`, which are sorted, by stream."""
+    found: dict[Stream, list[datetime]] = {}
+    for workspace_id, dataset, moment in rows:
+        found.setdefault(Stream(workspace_id, dataset), []).append(aware(moment))
+    return found
+
+
+def alert(record: AlertRecord) -> dict[str, Any]:
+    """Return an alert as a row of `ingest_alerts`."""
+    row = {field.name: getattr(record, field.name) for field in fields(record)}
+    row |= {name: naive(value) for name, value in row.items() if isinstance(value, datetime)}
+    return {**row, "owed": json.dumps(record.owed)}
+
+
+def alert_record(row: Sequence[Any]) -> AlertRecord:
+    """Return a row of the query `alerts` as a value."""
+    kind, subject, severity, opened, seen, notified, closed, since, detail, owed = row
+    return AlertRecord(
+        kind=kind,
+        subject=subject,
+        severity=severity,
+        opened_at=aware(opened),
+        last_seen_at=aware(seen),
+        notified_at=aware_or_none(notified),
+        closed_at=aware_or_none(closed),
+        since=aware(since),
+        detail=detail,
+        owed=tuple(json.loads(owed)),
+    )
 
 
 def stream_facts(row: Sequence[Any]) -> StreamFacts:

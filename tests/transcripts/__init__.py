@@ -23,7 +23,12 @@ from tests.stand_in import StandIn
 FOLDER = Path(__file__).parent
 _LEASE = timedelta(hours=1)
 """So long that nobody renews it meanwhile: on a busy machine that would put a statement into some transcripts."""
-_VOLATILE = ((re.compile(r'"batch":"\w+"'), '"batch":"<batch>"'), (re.compile(r"file://\S+/"), "file://<folder>/"))
+_VOLATILE = (
+    (re.compile(r'"batch":"\w+"'), '"batch":"<batch>"'),
+    (re.compile(r"file://\S+/"), "file://<folder>/"),
+    (re.compile(r"(?<=container = ')[a-z0-9-]+(?=')"), "<container>"),
+    (re.compile(r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}'(?=::TIMESTAMP_NTZ)"), "'<midnight>'"),
+)
 _FILES = re.compile(r"FILES = \([^)]*\)")
 
 

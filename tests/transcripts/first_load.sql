@@ -14,6 +14,10 @@ FROM (
 );
 
 -- {"app":"customerio_ingest","at":"prepare"}
+-- answered with error 002003
+DESCRIBE TABLE customerio.ingest_files;
+
+-- {"app":"customerio_ingest","at":"prepare"}
 CREATE TABLE IF NOT EXISTS customerio.ingest_files (
     container VARCHAR NOT NULL,
     blob_name VARCHAR NOT NULL,
@@ -48,6 +52,26 @@ CREATE TABLE IF NOT EXISTS customerio.ingest_streams (
     last_arrived_at TIMESTAMP_NTZ(6),
     last_loaded_at TIMESTAMP_NTZ(6)
 );
+
+-- {"app":"customerio_ingest","at":"prepare"}
+CREATE TABLE IF NOT EXISTS customerio.ingest_alerts (
+    kind VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,
+    opened_at TIMESTAMP_NTZ(6) NOT NULL,
+    last_seen_at TIMESTAMP_NTZ(6) NOT NULL,
+    notified_at TIMESTAMP_NTZ(6),
+    closed_at TIMESTAMP_NTZ(6),
+    since TIMESTAMP_NTZ(6) NOT NULL,
+    detail VARCHAR NOT NULL,
+    owed VARCHAR NOT NULL
+);
+
+-- {"app":"customerio_ingest","at":"prepare"}
+ALTER TABLE customerio.ingest_files ADD COLUMN IF NOT EXISTS undeclared VARCHAR;
+
+-- {"app":"customerio_ingest","at":"prepare"}
+ALTER TABLE customerio.ingest_streams ADD COLUMN IF NOT EXISTS takeovers NUMBER(19, 0) DEFAULT 0;
 
 -- {"app":"customerio_ingest"}
 SELECT workspace_id, dataset
@@ -90,7 +114,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","files":1}
@@ -277,7 +302,8 @@ USING (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files ON files.path = staged._ingest_file
     QUALIFY ROW_NUMBER() OVER (
@@ -316,9 +342,10 @@ WHEN NOT MATCHED THEN INSERT (
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1","batch":"<batch>","files":1}
 UPDATE customerio.ingest_files AS known
 SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,
-    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?
+    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?,
+    undeclared = done.undeclared
 FROM (
-    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read,
+    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared,
         COUNT(stored._blob_name) AS rows_applied
     FROM (
     SELECT
@@ -330,7 +357,8 @@ FROM (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files
     LEFT JOIN customerio.ingest_stage_deliveries AS staged ON staged._ingest_file = files.path
@@ -338,7 +366,7 @@ FROM (
         ON stored."WORKSPACE_ID" = staged."WORKSPACE_ID" AND stored."DELIVERY_ID" = staged."DELIVERY_ID"
         AND stored._blob_name = files.blob_name AND stored._row_number = staged._ingest_row
         AND stored._loaded_at = ?::TIMESTAMP_NTZ
-    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read
+    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared
 ) AS done
 WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag
     AND known.status = 'pending';
@@ -348,6 +376,7 @@ UPDATE customerio.ingest_streams
 SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),
     last_sequence = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_sequence),
     last_loaded_at = ?::TIMESTAMP_NTZ,
+    takeovers = 0,
     lease_expires_at = GREATEST(lease_expires_at, ?::TIMESTAMP_NTZ)
 WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?;
 

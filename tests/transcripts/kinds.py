@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from ingest.contract import Drift
-from ingest.outcomes import BatchLoaded, Discovered, FileRejected, FilesReopened, FileSuperseded
+from ingest.outcomes import BatchLoaded, BlobsDeleted, Discovered, FileRejected, FilesReopened, FileSuperseded
 from ingest.wiring import App, examine
 from tests import factories
 from tests.transcripts import Line, Scene
@@ -133,10 +134,21 @@ def replace_before_copy(scene: Scene, app: App, sequence: int) -> None:
 
 
 def empty_poll(scene: Scene) -> list[Line]:
-    """A timer's look at a container with nothing new, by a fresh process: one statement, which needs no warehouse."""
-    scene.warm()
+    """A timer's look at a container with nothing new, by a fresh process: all of it is kept answers and descriptions."""
+    scene.warm().sweep_once()
     with scene.heard() as lines:
-        scene.app().drain_everything()
+        scene.app().sweep_once()
+    return lines
+
+
+def sweep(scene: Scene) -> list[Line]:
+    """A timer's round that deletes a blob loaded long ago, and opens an alert about a rejected file."""
+    app = scene.warm()
+    scene.write(2, b"broken")
+    app.sweep._retention = timedelta(days=-2)  # as if it were the day after tomorrow
+    with scene.heard() as lines:
+        app.sweep_once()
+    _told(scene, BlobsDeleted)
     return lines
 
 
@@ -192,6 +204,7 @@ KINDS: Mapping[str, Callable[[Scene], list[Line]]] = {
         replaced_before_its_footer,
         replaced_before_its_copy,
         empty_poll,
+        sweep,
         put,
         replay,
         status,

@@ -1,40 +1,13 @@
 -- `replay` of a file that was rejected for a column nobody declared, after SCHEMA_DRIFT was set to evolve.
 
 -- {"app":"customerio_ingest","at":"prepare"}
-CREATE TABLE IF NOT EXISTS customerio.ingest_files (
-    container VARCHAR NOT NULL,
-    blob_name VARCHAR NOT NULL,
-    etag VARCHAR NOT NULL,
-    workspace_id NUMBER(19, 0),
-    dataset VARCHAR,
-    version NUMBER(19, 0),
-    sequence NUMBER(19, 0),
-    sequence_end NUMBER(19, 0),
-    bytes NUMBER(19, 0) NOT NULL,
-    status VARCHAR NOT NULL,
-    late BOOLEAN NOT NULL,
-    rows_read NUMBER(19, 0),
-    rows_applied NUMBER(19, 0),
-    arrived_at TIMESTAMP_NTZ(6) NOT NULL,
-    loaded_at TIMESTAMP_NTZ(6),
-    deleted_at TIMESTAMP_NTZ(6),
-    attempts NUMBER(19, 0) NOT NULL,
-    error VARCHAR,
-    batch_id VARCHAR
-);
+DESCRIBE TABLE customerio.ingest_files;
 
 -- {"app":"customerio_ingest","at":"prepare"}
-CREATE TABLE IF NOT EXISTS customerio.ingest_streams (
-    workspace_id NUMBER(19, 0) NOT NULL,
-    dataset VARCHAR NOT NULL,
-    generation NUMBER(19, 0) NOT NULL,
-    lease_owner VARCHAR,
-    lease_expires_at TIMESTAMP_NTZ(6),
-    last_version NUMBER(19, 0),
-    last_sequence NUMBER(19, 0),
-    last_arrived_at TIMESTAMP_NTZ(6),
-    last_loaded_at TIMESTAMP_NTZ(6)
-);
+DESCRIBE TABLE customerio.ingest_streams;
+
+-- {"app":"customerio_ingest","at":"prepare"}
+DESCRIBE TABLE customerio.ingest_alerts;
 
 -- {"app":"customerio_ingest"}
 SELECT DISTINCT workspace_id, dataset
@@ -67,7 +40,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"unclassified of workspace 0"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","stream":"unclassified of workspace 0"}
@@ -99,7 +73,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"unclassified of workspace 0"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","stream":"unclassified of workspace 0"}
@@ -123,7 +98,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
@@ -156,7 +132,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","files":2}
@@ -290,7 +267,8 @@ USING (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files ON files.path = staged._ingest_file
     QUALIFY ROW_NUMBER() OVER (
@@ -330,9 +308,10 @@ WHEN NOT MATCHED THEN INSERT (
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1","batch":"<batch>","files":1}
 UPDATE customerio.ingest_files AS known
 SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,
-    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?
+    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?,
+    undeclared = done.undeclared
 FROM (
-    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read,
+    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared,
         COUNT(stored._blob_name) AS rows_applied
     FROM (
     SELECT
@@ -344,7 +323,8 @@ FROM (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files
     LEFT JOIN customerio.ingest_stage_deliveries AS staged ON staged._ingest_file = files.path
@@ -352,7 +332,7 @@ FROM (
         ON stored."WORKSPACE_ID" = staged."WORKSPACE_ID" AND stored."DELIVERY_ID" = staged."DELIVERY_ID"
         AND stored._blob_name = files.blob_name AND stored._row_number = staged._ingest_row
         AND stored._loaded_at = ?::TIMESTAMP_NTZ
-    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read
+    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared
 ) AS done
 WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag
     AND known.status = 'pending';
@@ -362,6 +342,7 @@ UPDATE customerio.ingest_streams
 SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),
     last_sequence = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_sequence),
     last_loaded_at = ?::TIMESTAMP_NTZ,
+    takeovers = 0,
     lease_expires_at = GREATEST(lease_expires_at, ?::TIMESTAMP_NTZ)
 WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?;
 

@@ -9,7 +9,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","files":1}
@@ -189,7 +190,8 @@ USING (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files ON files.path = staged._ingest_file
     QUALIFY ROW_NUMBER() OVER (
@@ -228,9 +230,10 @@ WHEN NOT MATCHED THEN INSERT (
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1","batch":"<batch>","files":1}
 UPDATE customerio.ingest_files AS known
 SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,
-    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?
+    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?,
+    undeclared = done.undeclared
 FROM (
-    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read,
+    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared,
         COUNT(stored._blob_name) AS rows_applied
     FROM (
     SELECT
@@ -242,7 +245,8 @@ FROM (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files
     LEFT JOIN customerio.ingest_stage_deliveries AS staged ON staged._ingest_file = files.path
@@ -250,7 +254,7 @@ FROM (
         ON stored."WORKSPACE_ID" = staged."WORKSPACE_ID" AND stored."DELIVERY_ID" = staged."DELIVERY_ID"
         AND stored._blob_name = files.blob_name AND stored._row_number = staged._ingest_row
         AND stored._loaded_at = ?::TIMESTAMP_NTZ
-    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read
+    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared
 ) AS done
 WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag
     AND known.status = 'pending';
@@ -260,6 +264,7 @@ UPDATE customerio.ingest_streams
 SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),
     last_sequence = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_sequence),
     last_loaded_at = ?::TIMESTAMP_NTZ,
+    takeovers = 0,
     lease_expires_at = GREATEST(lease_expires_at, ?::TIMESTAMP_NTZ)
 WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?;
 
@@ -312,3 +317,69 @@ FROM (
     WHERE status <> 'deleted'
     QUALIFY ROW_NUMBER() OVER (PARTITION BY container, blob_name ORDER BY status = 'superseded', arrived_at DESC) = 1
 );
+
+-- {"app":"customerio_ingest"}
+SELECT container, blob_name, etag, bytes, arrived_at
+FROM customerio.ingest_files
+WHERE status IN ('loaded', 'superseded') AND container = '<container>'
+    AND COALESCE(loaded_at, arrived_at) <= '<midnight>'::TIMESTAMP_NTZ
+ORDER BY COALESCE(loaded_at, arrived_at), blob_name
+LIMIT 1000;
+
+-- {"app":"customerio_ingest"}
+WITH known AS (
+    SELECT
+        COALESCE(files.workspace_id, 0) AS workspace_id, COALESCE(files.dataset, 'unclassified') AS dataset,
+        files.version, files.sequence, files.sequence_end, files.status, files.late, files.arrived_at, files.loaded_at,
+        files.undeclared, day.since,
+        MIN(files.loaded_at) OVER (PARTITION BY files.workspace_id, files.dataset, files.undeclared) AS undeclared_since,
+        MAX(files.version) OVER (PARTITION BY files.workspace_id, files.dataset) AS newest_version,
+        MIN(files.loaded_at) OVER (PARTITION BY files.workspace_id, files.dataset) AS first_loaded_at,
+        MAX(IFF(files.arrived_at < day.since, files.sequence, NULL))
+            OVER (PARTITION BY files.workspace_id, files.dataset) AS reached
+    FROM customerio.ingest_files AS files
+    CROSS JOIN (SELECT '<midnight>'::TIMESTAMP_NTZ AS since) AS day
+), streams AS (
+    SELECT workspace_id, dataset, MAX(takeovers) AS takeovers
+    FROM customerio.ingest_streams
+    GROUP BY workspace_id, dataset
+)
+SELECT
+    known.workspace_id,
+    known.dataset,
+    COUNT_IF(known.status = 'rejected') AS rejected,
+    MIN(IFF(known.status = 'rejected', known.arrived_at, NULL)) AS rejected_since,
+    COUNT_IF(known.late AND known.loaded_at >= known.since) AS late,
+    MIN(IFF(known.late AND known.loaded_at >= known.since, known.loaded_at, NULL)) AS late_since,
+    MAX(known.version) AS version,
+    MIN(IFF(known.version = known.newest_version, known.arrived_at, NULL)) AS version_since,
+    MAX(IFF(known.version < known.newest_version, known.version, NULL)) AS former_version,
+    COUNT_IF(
+        known.sequence_end IS NOT NULL AND known.arrived_at >= known.since AND known.first_loaded_at < known.since
+    ) AS resent,
+    COUNT_IF(known.late AND known.arrived_at >= known.since AND known.sequence < known.reached) AS restarted,
+    COALESCE(MAX(streams.takeovers), 0) AS takeovers,
+    MIN(IFF(known.status = 'pending', known.arrived_at, NULL)) AS oldest_pending_at,
+    MAX(known.arrived_at) AS last_arrived_at,
+    LISTAGG(
+        DISTINCT IFF(
+            known.undeclared <> '' AND known.undeclared_since >= known.since AND known.first_loaded_at < known.since,
+            known.undeclared, NULL
+        ), '; '
+    ) AS undeclared
+FROM known
+LEFT JOIN streams ON streams.workspace_id = known.workspace_id AND streams.dataset = known.dataset
+GROUP BY known.workspace_id, known.dataset
+ORDER BY known.workspace_id, known.dataset;
+
+-- {"app":"customerio_ingest"}
+SELECT DISTINCT workspace_id, dataset, DATE_TRUNC('minute', arrived_at) AS arrived_at
+FROM customerio.ingest_files
+WHERE arrived_at >= '<midnight>'::TIMESTAMP_NTZ AND workspace_id IS NOT NULL
+ORDER BY 1, 2, 3;
+
+-- {"app":"customerio_ingest"}
+SELECT kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+FROM customerio.ingest_alerts
+WHERE closed_at IS NULL OR owed <> '[]'
+ORDER BY kind, subject;

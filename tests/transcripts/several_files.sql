@@ -37,7 +37,8 @@ LIMIT 1;
 
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
 UPDATE customerio.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?;
 
 -- {"app":"customerio_ingest","files":4}
@@ -217,7 +218,8 @@ USING (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files ON files.path = staged._ingest_file
     QUALIFY ROW_NUMBER() OVER (
@@ -256,9 +258,10 @@ WHEN NOT MATCHED THEN INSERT (
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1","batch":"<batch>","files":3}
 UPDATE customerio.ingest_files AS known
 SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,
-    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?
+    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?,
+    undeclared = done.undeclared
 FROM (
-    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read,
+    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared,
         COUNT(stored._blob_name) AS rows_applied
     FROM (
     SELECT
@@ -270,7 +273,8 @@ FROM (
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
     ) AS files
     LEFT JOIN customerio.ingest_stage_deliveries AS staged ON staged._ingest_file = files.path
@@ -278,7 +282,7 @@ FROM (
         ON stored."WORKSPACE_ID" = staged."WORKSPACE_ID" AND stored."DELIVERY_ID" = staged."DELIVERY_ID"
         AND stored._blob_name = files.blob_name AND stored._row_number = staged._ingest_row
         AND stored._loaded_at = ?::TIMESTAMP_NTZ
-    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read
+    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared
 ) AS done
 WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag
     AND known.status = 'pending';
@@ -288,6 +292,7 @@ UPDATE customerio.ingest_streams
 SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),
     last_sequence = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_sequence),
     last_loaded_at = ?::TIMESTAMP_NTZ,
+    takeovers = 0,
     lease_expires_at = GREATEST(lease_expires_at, ?::TIMESTAMP_NTZ)
 WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?;
 

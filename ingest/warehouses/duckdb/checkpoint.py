@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
 from ingest.errors import WarehouseBusy, WarehouseUnavailable
+from ingest.facts import Facts, FileRecord
 from ingest.naming import UNCLASSIFIED, Stream
 from ingest.ordering import OrderKey
-from ingest.ports import Facts, FileRecord
 from ingest.warehouses import queries
 from ingest.warehouses.duckdb import rows, snapshot
 from ingest.warehouses.duckdb.file import ALIAS, database_file
@@ -25,8 +25,16 @@ from ingest.warehouses.duckdb.integrity import is_about_the_data
 from ingest.warehouses.duckdb.reading import quoted
 from ingest.warehouses.duckdb.turns import claiming, loading
 from ingest.warehouses.owners import gone
-from ingest.warehouses.records import arrival, aware, file_record, lost, naive, stream_facts
+from ingest.warehouses.records import (
+    arrival,
+    aware,
+    file_record,
+    lost,
+    naive,
+    stream_facts,
+)
 
+_ALSO = ("create_streams", "create_alerts", "note_undeclared", "count_takeovers")
 _STATUS_PATIENCE = 1.0
 _SNAPSHOT_EVERY = 1.0
 
@@ -52,7 +60,7 @@ class Checkpoint:
         if self._prepared and self._path.exists():
             return
         with self._cursor() as cursor, loading(self._path):
-            for name in ("create_schema", "create_files", "create_streams"):
+            for name in ("create_schema", "create_files", *_ALSO):
                 cursor.execute(self._sql[name])
         self._prepared = True
 

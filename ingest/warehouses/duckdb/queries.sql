@@ -39,6 +39,26 @@ CREATE TABLE IF NOT EXISTS {schema}.ingest_streams (
     last_loaded_at TIMESTAMP
 )
 
+-- name: create_alerts
+CREATE TABLE IF NOT EXISTS {schema}.ingest_alerts (
+    kind VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,
+    opened_at TIMESTAMP NOT NULL,
+    last_seen_at TIMESTAMP NOT NULL,
+    notified_at TIMESTAMP,
+    closed_at TIMESTAMP,
+    since TIMESTAMP NOT NULL,
+    detail VARCHAR NOT NULL,
+    owed VARCHAR NOT NULL
+)
+
+-- name: note_undeclared
+ALTER TABLE {schema}.ingest_files ADD COLUMN IF NOT EXISTS undeclared VARCHAR
+
+-- name: count_takeovers
+ALTER TABLE {schema}.ingest_streams ADD COLUMN IF NOT EXISTS takeovers BIGINT DEFAULT 0
+
 -- name: unsettled
 SELECT listed.blob_name, listed.etag
 FROM listed
@@ -69,7 +89,8 @@ VALUES ($workspace_id, $dataset, 0)
 
 -- name: claim
 UPDATE {schema}.ingest_streams
-SET generation = generation + 1, lease_owner = $owner, lease_expires_at = $expires_at
+SET generation = generation + 1, lease_owner = $owner, lease_expires_at = $expires_at,
+    takeovers = coalesce(takeovers, 0) + CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END
 WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation
 
 -- name: renew
@@ -144,6 +165,20 @@ WHERE status = 'rejected' AND workspace_id = $workspace_id AND dataset = $datase
 DELETE FROM {schema}.ingest_files
 WHERE status = 'rejected' AND version IS NULL AND ($blobs IS NULL OR list_contains($blobs, blob_name))
 
+-- name: deletable
+SELECT container, blob_name, etag, bytes, arrived_at
+FROM {schema}.ingest_files
+WHERE status IN ('loaded', 'superseded') AND container = $container AND coalesce(loaded_at, arrived_at) <= $before
+ORDER BY coalesce(loaded_at, arrived_at), blob_name
+LIMIT $limit
+
+-- name: mark_deleted
+UPDATE {schema}.ingest_files AS known
+SET status = 'deleted', deleted_at = $now
+FROM gone
+WHERE known.container = gone.container AND known.blob_name = gone.blob_name AND known.etag = gone.etag
+    AND known.status IN ('loaded', 'superseded')
+
 -- name: rejected
 SELECT blob_name, etag, workspace_id, dataset, bytes, status, arrived_at, attempts, error
 FROM {schema}.ingest_files
@@ -154,7 +189,7 @@ LIMIT $limit
 -- name: commit_files
 UPDATE {schema}.ingest_files AS known
 SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,
-    loaded_at = $now, attempts = known.attempts + 1, error = NULL, batch_id = $batch_id
+    loaded_at = $now, attempts = known.attempts + 1, error = NULL, batch_id = $batch_id, undeclared = done.undeclared
 FROM done
 WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag
     AND known.status = 'pending'
@@ -165,8 +200,71 @@ SET generation = generation,
     last_version = CASE WHEN $advances THEN $version ELSE last_version END,
     last_sequence = CASE WHEN $advances THEN $sequence ELSE last_sequence END,
     last_loaded_at = $now,
+    takeovers = 0,
     lease_expires_at = greatest(lease_expires_at, $expires_at)
 WHERE workspace_id = $workspace_id AND dataset = $dataset AND generation = $generation AND lease_owner = $owner
+
+-- name: recent
+WITH known AS (
+    SELECT
+        coalesce(workspace_id, 0) AS workspace_id, coalesce(dataset, 'unclassified') AS dataset,
+        version, sequence, sequence_end, status, late, arrived_at, loaded_at,
+        undeclared, min(loaded_at) OVER (
+            PARTITION BY coalesce(workspace_id, 0), coalesce(dataset, 'unclassified'), undeclared
+        ) AS undeclared_since,
+        max(version) OVER stream AS newest_version,
+        min(loaded_at) OVER stream AS first_loaded_at,
+        max(CASE WHEN arrived_at < $since THEN sequence END) OVER stream AS reached
+    FROM {schema}.ingest_files
+    WINDOW stream AS (PARTITION BY coalesce(workspace_id, 0), coalesce(dataset, 'unclassified'))
+)
+SELECT
+    known.workspace_id,
+    known.dataset,
+    count(*) FILTER (status = 'rejected') AS rejected,
+    min(arrived_at) FILTER (status = 'rejected') AS rejected_since,
+    count(*) FILTER (late AND loaded_at >= $since) AS late,
+    min(loaded_at) FILTER (late AND loaded_at >= $since) AS late_since,
+    max(version) AS version,
+    min(arrived_at) FILTER (version = newest_version) AS version_since,
+    max(version) FILTER (version < newest_version) AS former_version,
+    count(*) FILTER (sequence_end IS NOT NULL AND arrived_at >= $since AND first_loaded_at < $since) AS resent,
+    count(*) FILTER (late AND arrived_at >= $since AND sequence < reached) AS restarted,
+    coalesce(max(streams.takeovers), 0) AS takeovers,
+    min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at,
+    max(arrived_at) AS last_arrived_at,
+    string_agg(DISTINCT undeclared, '; ') FILTER (
+        undeclared <> '' AND undeclared_since >= $since AND first_loaded_at < $since
+    ) AS undeclared
+FROM known
+LEFT JOIN {schema}.ingest_streams AS streams
+    ON streams.workspace_id = known.workspace_id AND streams.dataset = known.dataset
+GROUP BY known.workspace_id, known.dataset
+ORDER BY known.workspace_id, known.dataset
+
+-- name: arrivals
+SELECT DISTINCT workspace_id, dataset, date_trunc('minute', arrived_at) AS arrived_at
+FROM {schema}.ingest_files
+WHERE arrived_at >= $since AND workspace_id IS NOT NULL
+ORDER BY ALL
+
+-- name: alerts
+SELECT kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+FROM {schema}.ingest_alerts
+WHERE closed_at IS NULL OR owed <> '[]'
+ORDER BY kind, subject
+
+-- name: forget_alerts
+DELETE FROM {schema}.ingest_alerts AS known
+USING written
+WHERE known.kind = written.kind AND known.subject = written.subject
+
+-- name: write_alerts
+INSERT INTO {schema}.ingest_alerts (
+    kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+)
+SELECT kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+FROM written
 
 -- name: facts
 SELECT

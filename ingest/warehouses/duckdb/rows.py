@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ingest.arrivals import Arrival, Blob, Oddity
+from ingest.facts import AlertRecord
 from ingest.ports import FileToLoad, RowCount
 from ingest.warehouses import records
 
@@ -31,6 +32,7 @@ _COUNTS: list[pa.Field[Any]] = [
     pa.field("late", pa.bool_()),
     pa.field("rows_read", pa.int64()),
     pa.field("rows_applied", pa.int64()),
+    pa.field("undeclared", pa.string()),
 ]
 
 
@@ -42,6 +44,15 @@ def listed(arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> pa.Table:
 def blob_keys(blobs: Sequence[Blob]) -> pa.Table:
     """Return the keys of blobs in `ingest_files`."""
     return pa.Table.from_pylist([records.key(blob) for blob in blobs], schema=pa.schema(_KEY))
+
+
+def alerts(written: Sequence[AlertRecord]) -> pa.Table:
+    """Return rows for `ingest_alerts`."""
+    text = ("kind", "subject", "severity", "detail", "owed")
+    instants = ("opened_at", "last_seen_at", "notified_at", "closed_at", "since")
+    fields: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in text]
+    fields += [pa.field(name, pa.timestamp("us")) for name in instants]
+    return pa.Table.from_pylist([records.alert(record) for record in written], schema=pa.schema(fields))
 
 
 def done(files: Sequence[FileToLoad], counts: Sequence[RowCount]) -> pa.Table:

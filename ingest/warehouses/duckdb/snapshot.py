@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from ingest.ports import Facts
+from ingest.facts import Facts
 
 _FACTS = TypeAdapter(Facts)
 

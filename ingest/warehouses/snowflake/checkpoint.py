@@ -15,14 +15,24 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
+from ingest.facts import Facts, FileRecord
 from ingest.naming import UNCLASSIFIED, Stream
 from ingest.ordering import OrderKey
-from ingest.ports import Facts, FileRecord
 from ingest.warehouses import queries, records
 from ingest.warehouses.owners import gone
-from ingest.warehouses.records import arrival, aware, file_record, lost, naive, stream_facts
+from ingest.warehouses.records import (
+    arrival,
+    aware,
+    file_record,
+    lost,
+    naive,
+    stream_facts,
+)
 from ingest.warehouses.snowflake.faults import MISSING, Trouble
 from ingest.warehouses.snowflake.session import Session, Sessions
+
+_LITERALS = ("limit", "since", "before", "container")
+"""What stands in the text of a query rather than being bound."""
 
 
 class Checkpoint:
@@ -36,7 +46,7 @@ class Checkpoint:
     ) -> None:
         self._sessions = sessions
         self._schema = schema
-        self._sql = queries.load(__package__, schema=schema, limit="{limit}")
+        self._sql = queries.load(__package__, schema=schema, **{name: f"{{{name}}}" for name in _LITERALS})
         self._prepared = False
         waiting: dict[str, Any] = {} if sleep is None else {"sleep": sleep}
         self._patiently = Retrying(
@@ -149,6 +159,8 @@ class Checkpoint:
 
     def _prepare(self) -> None:
         with self._sessions.session(at="prepare") as session:
+            if self._is_complete(session):
+                return
             try:
                 session.run("create its tables", self._sql["create_files"])
             except Trouble as trouble:
@@ -156,7 +168,24 @@ class Checkpoint:
                     raise
                 session.run("create its schema", self._sql["create_schema"])
                 session.run("create its tables", self._sql["create_files"])
-            session.run("create its tables", self._sql["create_streams"])
+            for name in ("create_streams", "create_alerts", "note_undeclared", "count_takeovers"):
+                session.run("create its tables", self._sql[name])
+
+    def _is_complete(self, session: Session) -> bool:
+        """Tell whether all tables are there with their latest columns: then nothing is defined, and no answer lost."""
+        try:
+            return all(
+                column in {row["name"] for row in session.named_rows("look at its tables", f"DESCRIBE TABLE {table}")}
+                for table, column in (
+                    (f"{self._schema}.ingest_files", "UNDECLARED"),
+                    (f"{self._schema}.ingest_streams", "TAKEOVERS"),
+                    (f"{self._schema}.ingest_alerts", "OWED"),
+                )
+            )
+        except Trouble as trouble:
+            if trouble.number != MISSING:
+                raise
+            return False
 
     def _claim(self, stream: Stream, owner: str, now: datetime, term: timedelta) -> Lease | Held:
         with self._sessions.session(**tag_of(stream)) as session:
@@ -179,7 +208,7 @@ class Checkpoint:
     def _record(self, lease: Lease, arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> None:
         blobs = [arrival.blob for arrival in arrivals] + [oddity.blob for oddity in oddities]
         latest = max(blob.modified for blob in blobs)
-        listed = _json(records.listed(arrivals, oddities))
+        listed = as_json(records.listed(arrivals, oddities))
         self._guarded(lease, [("supersede", [listed]), ("record", [listed])], latest)
 
     def _guarded(
@@ -199,9 +228,16 @@ class Checkpoint:
             yield session
 
     def _rows(
-        self, doing: str, name: str, tag: dict[str, Any], values: Sequence[Any] = (), limit: int | None = None
+        self,
+        doing: str,
+        name: str,
+        tag: dict[str, Any],
+        values: Sequence[Any] = (),
+        limit: int | None = None,
+        **literals: str,
     ) -> list[tuple[Any, ...]]:
-        statement = self._sql[name] if limit is None else self._sql[name].format(limit=limit)
+        """Ask a query. `literals` stand in its text: an answer is kept for a text, whatever is bound to it."""
+        statement = self._sql[name].format(limit=limit, **literals) if limit or literals else self._sql[name]
         with self._sessions.session(**tag) as session:
             return session.rows(doing, statement, values)
 
@@ -226,10 +262,10 @@ def held(lease: Lease) -> list[Any]:
 
 
 def _keys(blobs: Sequence[Blob]) -> str:
-    return _json([records.key(blob) for blob in blobs])
+    return as_json([records.key(blob) for blob in blobs])
 
 
-def _json(rows: Sequence[dict[str, Any]]) -> str:
+def as_json(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows as one value to bind, so that a statement stays the same however many there are."""
     return json.dumps(rows, default=instant, separators=(",", ":"))
 

@@ -18,7 +18,8 @@ FILES = """
         file.value:sequence::NUMBER(19, 0) AS sequence,
         file.value:sequence_end::NUMBER(19, 0) AS sequence_end,
         file.value:late::BOOLEAN AS late,
-        file.value:rows_read::NUMBER(19, 0) AS rows_read
+        file.value:rows_read::NUMBER(19, 0) AS rows_read,
+        file.value:undeclared::VARCHAR AS undeclared
     FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS file
 """
 """What is known of a batch's files beforehand; `path` is what the staging table calls them."""
@@ -80,9 +81,10 @@ def check_off(schema: str, table: str, staging: str, dataset: Dataset) -> str:
     return (
         f"UPDATE {schema}.ingest_files AS known\n"
         "SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,\n"
-        "    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?\n"
+        "    loaded_at = ?::TIMESTAMP_NTZ, attempts = known.attempts + 1, error = NULL, batch_id = ?,\n"
+        "    undeclared = done.undeclared\n"
         "FROM (\n"
-        "    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read,\n"
+        "    SELECT files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared,\n"
         "        COUNT(stored._blob_name) AS rows_applied\n"
         f"    FROM ({FILES}    ) AS files\n"
         f"    LEFT JOIN {staging} AS staged ON staged.{FILE} = files.path\n"
@@ -90,7 +92,7 @@ def check_off(schema: str, table: str, staging: str, dataset: Dataset) -> str:
         f"        ON {same_key}\n"
         f"        AND stored._blob_name = files.blob_name AND stored._row_number = staged.{ROW}\n"
         "        AND stored._loaded_at = ?::TIMESTAMP_NTZ\n"
-        "    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read\n"
+        "    GROUP BY files.container, files.blob_name, files.etag, files.late, files.rows_read, files.undeclared\n"
         ") AS done\n"
         "WHERE known.container = done.container AND known.blob_name = done.blob_name AND known.etag = done.etag\n"
         "    AND known.status = 'pending'"

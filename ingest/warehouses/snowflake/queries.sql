@@ -43,6 +43,26 @@ CREATE TABLE IF NOT EXISTS {schema}.ingest_streams (
     last_loaded_at TIMESTAMP_NTZ(6)
 )
 
+-- name: create_alerts
+CREATE TABLE IF NOT EXISTS {schema}.ingest_alerts (
+    kind VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,
+    opened_at TIMESTAMP_NTZ(6) NOT NULL,
+    last_seen_at TIMESTAMP_NTZ(6) NOT NULL,
+    notified_at TIMESTAMP_NTZ(6),
+    closed_at TIMESTAMP_NTZ(6),
+    since TIMESTAMP_NTZ(6) NOT NULL,
+    detail VARCHAR NOT NULL,
+    owed VARCHAR NOT NULL
+)
+
+-- name: note_undeclared
+ALTER TABLE {schema}.ingest_files ADD COLUMN IF NOT EXISTS undeclared VARCHAR
+
+-- name: count_takeovers
+ALTER TABLE {schema}.ingest_streams ADD COLUMN IF NOT EXISTS takeovers NUMBER(19, 0) DEFAULT 0
+
 -- name: settled
 SELECT
     COUNT(*) AS files,
@@ -95,7 +115,8 @@ WHERE NOT EXISTS (
 
 -- name: claim
 UPDATE {schema}.ingest_streams
-SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ
+SET generation = generation + 1, lease_owner = ?, lease_expires_at = ?::TIMESTAMP_NTZ,
+    takeovers = COALESCE(takeovers, 0) + IFF(lease_owner IS NULL, 0, 1)
 WHERE workspace_id = ? AND dataset = ? AND generation = ?
 
 -- name: renew
@@ -215,6 +236,27 @@ WHERE status = 'rejected' AND version IS NULL
 DELETE FROM {schema}.ingest_files
 WHERE status = 'rejected' AND version IS NULL AND ARRAY_CONTAINS(blob_name::VARIANT, PARSE_JSON(?)::ARRAY)
 
+-- name: deletable
+SELECT container, blob_name, etag, bytes, arrived_at
+FROM {schema}.ingest_files
+WHERE status IN ('loaded', 'superseded') AND container = '{container}'
+    AND COALESCE(loaded_at, arrived_at) <= '{before}'::TIMESTAMP_NTZ
+ORDER BY COALESCE(loaded_at, arrived_at), blob_name
+LIMIT {limit}
+
+-- name: mark_deleted
+UPDATE {schema}.ingest_files AS known
+SET status = 'deleted', deleted_at = ?::TIMESTAMP_NTZ
+FROM (
+    SELECT
+        listed.value:container::VARCHAR AS container,
+        listed.value:blob_name::VARCHAR AS blob_name,
+        listed.value:etag::VARCHAR AS etag
+    FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS listed
+) AS gone
+WHERE known.container = gone.container AND known.blob_name = gone.blob_name AND known.etag = gone.etag
+    AND known.status IN ('loaded', 'superseded')
+
 -- name: rejected
 SELECT blob_name, etag, workspace_id, dataset, bytes, status, arrived_at, attempts, error
 FROM {schema}.ingest_files
@@ -227,6 +269,7 @@ UPDATE {schema}.ingest_streams
 SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),
     last_sequence = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_sequence),
     last_loaded_at = ?::TIMESTAMP_NTZ,
+    takeovers = 0,
     lease_expires_at = GREATEST(lease_expires_at, ?::TIMESTAMP_NTZ)
 WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?
 
@@ -234,6 +277,89 @@ WHERE workspace_id = ? AND dataset = ? AND generation = ? AND lease_owner = ?
 SELECT blob_name, rows_read, rows_applied
 FROM {schema}.ingest_files
 WHERE batch_id = ?
+
+-- name: recent
+WITH known AS (
+    SELECT
+        COALESCE(files.workspace_id, 0) AS workspace_id, COALESCE(files.dataset, 'unclassified') AS dataset,
+        files.version, files.sequence, files.sequence_end, files.status, files.late, files.arrived_at, files.loaded_at,
+        files.undeclared, day.since,
+        MIN(files.loaded_at) OVER (PARTITION BY files.workspace_id, files.dataset, files.undeclared) AS undeclared_since,
+        MAX(files.version) OVER (PARTITION BY files.workspace_id, files.dataset) AS newest_version,
+        MIN(files.loaded_at) OVER (PARTITION BY files.workspace_id, files.dataset) AS first_loaded_at,
+        MAX(IFF(files.arrived_at < day.since, files.sequence, NULL))
+            OVER (PARTITION BY files.workspace_id, files.dataset) AS reached
+    FROM {schema}.ingest_files AS files
+    CROSS JOIN (SELECT '{since}'::TIMESTAMP_NTZ AS since) AS day
+), streams AS (
+    SELECT workspace_id, dataset, MAX(takeovers) AS takeovers
+    FROM {schema}.ingest_streams
+    GROUP BY workspace_id, dataset
+)
+SELECT
+    known.workspace_id,
+    known.dataset,
+    COUNT_IF(known.status = 'rejected') AS rejected,
+    MIN(IFF(known.status = 'rejected', known.arrived_at, NULL)) AS rejected_since,
+    COUNT_IF(known.late AND known.loaded_at >= known.since) AS late,
+    MIN(IFF(known.late AND known.loaded_at >= known.since, known.loaded_at, NULL)) AS late_since,
+    MAX(known.version) AS version,
+    MIN(IFF(known.version = known.newest_version, known.arrived_at, NULL)) AS version_since,
+    MAX(IFF(known.version < known.newest_version, known.version, NULL)) AS former_version,
+    COUNT_IF(
+        known.sequence_end IS NOT NULL AND known.arrived_at >= known.since AND known.first_loaded_at < known.since
+    ) AS resent,
+    COUNT_IF(known.late AND known.arrived_at >= known.since AND known.sequence < known.reached) AS restarted,
+    COALESCE(MAX(streams.takeovers), 0) AS takeovers,
+    MIN(IFF(known.status = 'pending', known.arrived_at, NULL)) AS oldest_pending_at,
+    MAX(known.arrived_at) AS last_arrived_at,
+    LISTAGG(
+        DISTINCT IFF(
+            known.undeclared <> '' AND known.undeclared_since >= known.since AND known.first_loaded_at < known.since,
+            known.undeclared, NULL
+        ), '; '
+    ) AS undeclared
+FROM known
+LEFT JOIN streams ON streams.workspace_id = known.workspace_id AND streams.dataset = known.dataset
+GROUP BY known.workspace_id, known.dataset
+ORDER BY known.workspace_id, known.dataset
+
+-- name: arrivals
+SELECT DISTINCT workspace_id, dataset, DATE_TRUNC('minute', arrived_at) AS arrived_at
+FROM {schema}.ingest_files
+WHERE arrived_at >= '{since}'::TIMESTAMP_NTZ AND workspace_id IS NOT NULL
+ORDER BY 1, 2, 3
+
+-- name: alerts
+SELECT kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+FROM {schema}.ingest_alerts
+WHERE closed_at IS NULL OR owed <> '[]'
+ORDER BY kind, subject
+
+-- name: forget_alerts
+DELETE FROM {schema}.ingest_alerts AS known
+USING (
+    SELECT listed.value:kind::VARCHAR AS kind, listed.value:subject::VARCHAR AS subject
+    FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS listed
+) AS written
+WHERE known.kind = written.kind AND known.subject = written.subject
+
+-- name: write_alerts
+INSERT INTO {schema}.ingest_alerts (
+    kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+)
+SELECT
+    listed.value:kind::VARCHAR,
+    listed.value:subject::VARCHAR,
+    listed.value:severity::VARCHAR,
+    listed.value:opened_at::TIMESTAMP_NTZ,
+    listed.value:last_seen_at::TIMESTAMP_NTZ,
+    listed.value:notified_at::TIMESTAMP_NTZ,
+    listed.value:closed_at::TIMESTAMP_NTZ,
+    listed.value:since::TIMESTAMP_NTZ,
+    listed.value:detail::VARCHAR,
+    listed.value:owed::VARCHAR
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))) AS listed
 
 -- name: facts
 SELECT

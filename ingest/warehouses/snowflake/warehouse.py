@@ -14,18 +14,19 @@ from ingest.ports import Check, FileToLoad, RowCount
 from ingest.warehouses import records
 from ingest.warehouses.records import lost
 from ingest.warehouses.snowflake import account
-from ingest.warehouses.snowflake.checkpoint import Checkpoint, held, instant, tag_of
+from ingest.warehouses.snowflake.checkpoint import held, instant, tag_of
 from ingest.warehouses.snowflake.columns import LONGEST_NAME, TYPES, called, declaration, kind_of, quoted
 from ingest.warehouses.snowflake.faults import MISSING, Trouble
 from ingest.warehouses.snowflake.merging import check_off, merge
 from ingest.warehouses.snowflake.names import Names
+from ingest.warehouses.snowflake.rounds import Rounds
 from ingest.warehouses.snowflake.session import Session, Sessions
 from ingest.warehouses.snowflake.staging import Source, Staged, stage
 
 _LINEAGE = {column.name for column in LINEAGE}
 
 
-class SnowflakeWarehouse(Checkpoint):
+class SnowflakeWarehouse(Rounds):
     """The tables and the checkpoint in one schema.
 
     The files go from the container to a staging table without this process, unless `source` puts them there.
@@ -171,6 +172,7 @@ def _listed(staged: Staged, files: Sequence[FileToLoad]) -> str:
             "sequence_end": file.arrival.name.sequence_end,
             "late": file.late,
             "rows_read": file.fit.rows,
+            "undeclared": records.undeclared(file),
         }
         for file, path in zip(files, staged.paths, strict=True)
     ]

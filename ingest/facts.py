@@ -1,0 +1,94 @@
+"""What the checkpoint tables say when they are asked: sums, records, what is remarkable, alerts. Instants are UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingest.arrivals import Status
+from ingest.naming import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What the checkpoint tables say of a stream. Sizes in bytes, instants in UTC."""
+
+    stream: Stream
+    arrived: int
+    loaded: int
+    pending: int
+    rejected: int
+    superseded: int
+    late: int
+    rows_applied: int
+    last_version: int | None
+    last_sequence: int | None
+    last_arrived_at: datetime | None
+    last_loaded_at: datetime | None
+    oldest_pending_at: datetime | None
+    lease_owner: str | None
+    lease_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The checkpoint tables, summed up. `as_of` is in the past where the warehouse is held by `holder`."""
+
+    as_of: datetime
+    streams: tuple[StreamFacts, ...]
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One row of the checkpoint table, for people."""
+
+    blob_name: str
+    etag: str
+    workspace_id: int | None
+    dataset: str | None
+    size: int
+    status: Status
+    arrived_at: datetime
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What is remarkable about a stream's files of late."""
+
+    stream: Stream
+    rejected: int = 0
+    rejected_since: datetime | None = None
+    late: int = 0
+    late_since: datetime | None = None
+    version: int | None = None
+    version_since: datetime | None = None
+    former_version: int | None = None
+    resent: int = 0
+    """Files of an initial sync that came after the stream had been loaded for more than a day."""
+    restarted: int = 0
+    """Late files that came when the stream had gone beyond their sequence more than a day before."""
+    takeovers: int = 0
+    """Leases that ended with their holder's death since the last commit."""
+    oldest_pending_at: datetime | None = None
+    last_arrived_at: datetime | None = None
+    undeclared: str = ""
+    """Columns nobody declared that no file had a day before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """An alert as `ingest_alerts` has it; open while `closed_at` is None. `owed` are channels not told yet."""
+
+    kind: str
+    subject: str
+    severity: str
+    opened_at: datetime
+    last_seen_at: datetime
+    notified_at: datetime | None
+    closed_at: datetime | None
+    since: datetime
+    detail: str
+    owed: tuple[str, ...]
