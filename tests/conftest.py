@@ -34,6 +34,13 @@ for suite in (
     pytest.register_assert_rewrite(f"tests.{suite}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what talks to the stand-in for Snowflake: `-m snowflake`, or `-m "not snowflake"` for the rest."""
+    for item in items:
+        if "stand_in" in getattr(item, "fixturenames", ()):
+            item.add_marker("snowflake")
+
+
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     """Run one Azurite for the whole session, its data in memory."""
