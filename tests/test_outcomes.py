@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import typing
+from types import SimpleNamespace
 
 import pytest
 
-from ingest import outcomes
+from ingest import outcomes, telemetry
 from ingest.outcomes import (
     BatchLoaded,
+    AlertClosed,
+    AlertOpened,
+    BlobsDeleted,
     Discovered,
+    NotificationLost,
+    SweepFinished,
     FileDeferred,
     FileRejected,
     FilesReopened,
@@ -38,6 +44,11 @@ EVERY: list[Outcome] = [
     StreamHeld(ONE, "you"),
     StreamLost(ONE),
     OutOfTime(ONE),
+    BlobsDeleted(ONE, 4, 4000),
+    AlertOpened(ONE, "files-late", "x", "warning", "2 files"),
+    AlertClosed(ONE, "files-late", "x"),
+    NotificationLost(ONE, "files-late", "json-1a2b", "it answered 500"),
+    SweepFinished(ONE, 1.5, 3, 4),
 ]
 
 
@@ -61,6 +72,9 @@ def test_batches_add_up() -> None:
         (StreamLost(ONE), Tally(unfinished=frozenset({ONE}))),
         (OutOfTime(ONE), Tally(unfinished=frozenset({ONE}))),
         (Discovered(ONE, 3, 1000), Tally()),
+        (BlobsDeleted(ONE, 4, 4000), Tally(deleted=4)),
+        (AlertOpened(ONE, "files-late", "x", "warning", "2 files"), Tally()),
+        (SweepFinished(ONE, 1.5, 3, 4), Tally()),
         (SchemaDrifted(ONE, "x", ("new",)), Tally()),
     ],
     ids=lambda value: type(value).__name__,
@@ -84,5 +98,15 @@ def test_each_outcome_is_a_log_record_with_fields(outcome: Outcome, caplog: pyte
     assert record.__dict__["event"] == type(outcome).__name__
     assert record.getMessage().startswith(type(outcome).__name__)
     assert "people of workspace 1" in record.getMessage()
-    loud = isinstance(outcome, FileRejected | FileDeferred | SchemaDrifted | StreamLost)
+    loud = isinstance(
+        outcome, AlertOpened | FileRejected | FileDeferred | NotificationLost | SchemaDrifted | StreamLost
+    )
     assert record.levelno == (logging.WARNING if loud else logging.INFO)
+
+
+def test_a_finished_sweep_counts_in_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats: list[int] = []
+    monkeypatch.setattr(telemetry, "_heartbeat", SimpleNamespace(add=beats.append))
+    log_outcome(SweepFinished(ONE, 1.5, 3, 4))
+    log_outcome(StreamLost(ONE))
+    assert beats == [1]
