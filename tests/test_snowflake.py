@@ -21,6 +21,5 @@ def bench(
     made.close()
 
 
-@pytest.mark.contract
 class TestSnowflake(WarehouseContract):
     """The contract, with files that Snowflake fetches, and with files that it is sent."""
