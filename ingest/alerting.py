@@ -103,14 +103,16 @@ class Alerting:
     def _changed(self, seen: Seen, noticed: Noticed, now: datetime) -> list[AlertRecord]:
         due = [
             *alerts.of_streams(seen.recent, now, self._watch.patience),
-            *self._stalls(seen.arrivals, now),
+            *self._stalls(seen, now),
             *_of_round(noticed, now),
         ]
         unknown = _not_looked_at(noticed, seen.known, now)
         return alerts.advance(seen.known, due, self._notifier.channels(), now, unknown)
 
-    def _stalls(self, arrivals: Mapping[Stream, Sequence[datetime]], now: datetime) -> Iterator[Alert]:
-        """Yield a stall of a whole workspace, or of the datasets that alone are silent."""
+    def _stalls(self, seen: Seen, now: datetime) -> Iterator[Alert]:
+        """Yield a stall of a whole workspace, or of the datasets that alone are silent; what is open stays so."""
+        arrivals = seen.arrivals
+        already = {it.subject for it in seen.known if it.kind == Kind.STALL.value and it.closed_at is None}
         workspaces: dict[int, dict[Stream, Sequence[datetime]]] = {}
         for stream, moments in arrivals.items():
             if stream != UNCLASSIFIED:
@@ -120,8 +122,9 @@ class Alerting:
             stalled = self._stall(f"workspace {workspace}", every, now)
             if stalled is not None:
                 yield stalled
-                continue
             for stream, moments in streams.items():
+                if stalled is not None and str(stream) not in already:
+                    continue
                 alone = self._stall(str(stream), moments, now)
                 if alone is not None:
                     yield alone

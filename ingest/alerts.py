@@ -132,6 +132,7 @@ PEOPLE_SILENT = timedelta(days=5)
 ACCESS_ENDS = timedelta(days=14)
 RECREATED_FILES = 3
 REMIND_AFTER = timedelta(days=1)
+NEW_VERSION = timedelta(days=1)
 SEEN_AGAIN = timedelta(hours=1)
 
 
@@ -150,7 +151,7 @@ def of_streams(recent: Sequence[Recent], now: datetime, patience: timedelta) -> 
         if it.takeovers >= TOO_MANY_TAKEOVERS:
             text = f"{it.takeovers} holders of its lease died since the last commit."
             yield Alert(Kind.LEASES, subject, it.oldest_pending_at or now, text)
-        if it.former_version is not None and it.version_since is not None:
+        if it.former_version is not None and it.version_since is not None and now - it.version_since < NEW_VERSION:
             text = f"Its files are of version {it.version}, before that of version {it.former_version}."
             yield Alert(Kind.VERSION, subject, it.version_since, text)
         if it.resent or it.restarted >= RECREATED_FILES:
@@ -186,7 +187,11 @@ def _is_news(record: AlertRecord | None, alert: Alert, now: datetime) -> bool:
     """Tell whether there is anything to write about an alert: that it is still so, once an hour."""
     if record is None or record.closed_at is not None or record.detail != alert.detail:
         return True
-    return now - record.last_seen_at >= SEEN_AGAIN
+    return now - record.last_seen_at >= SEEN_AGAIN or _is_due_again(record, now)
+
+
+def _is_due_again(record: AlertRecord, now: datetime) -> bool:
+    return not record.owed and record.notified_at is not None and now - record.notified_at >= REMIND_AFTER
 
 
 def _seen(record: AlertRecord | None, alert: Alert, channels: Sequence[str], now: datetime) -> AlertRecord:
@@ -204,7 +209,7 @@ def _seen(record: AlertRecord | None, alert: Alert, channels: Sequence[str], now
             detail=alert.detail,
             owed=tuple(channels),
         )
-    remind = not record.owed and record.notified_at is not None and now - record.notified_at >= REMIND_AFTER
+    remind = _is_due_again(record, now)
     return replace(
         record,
         last_seen_at=now,
