@@ -71,7 +71,10 @@ class Sweep:
         return self._deletable()
 
     def _rest(self, deadline: datetime, tally: Tally, *, unchanged: bool) -> Tally:
-        """Delete and alert, under the sweep's lease, if there is anything to be done."""
+        """Delete and alert, under the sweep's lease, if there is anything to be done.
+
+        What kept blobs from being deleted is raised when the alerts are up to date.
+        """
         self._parts.warehouse.prepare()
         poison = self._poison
         messages = () if poison is None else _known_or_none(lambda: poison.take(_POISON)) or ()
@@ -86,12 +89,15 @@ class Sweep:
         if isinstance(lease, Held):
             self._parts.emit(StreamHeld(SWEEP, lease.owner))
             return tally
+        trouble: Retryable | None = None
         try:
             with renewing(self._parts, lease):
                 try:
                     tally = self._delete(lease, deadline, tally)
                 except DeletionRefused as error:
                     noticed = replace(noticed, deleting_refused=str(error))
+                except Retryable as error:
+                    trouble = error
                 self._alerting.round(lease, noticed)
             if poison is not None:
                 poison.clear(messages)
@@ -99,6 +105,8 @@ class Sweep:
             return self._tell(StreamLost(SWEEP), tally)
         finally:
             self._parts.warehouse.release(lease)
+        if trouble is not None:
+            raise trouble
         return tally
 
     def _delete(self, lease: Lease, deadline: datetime, tally: Tally) -> Tally:

@@ -215,6 +215,22 @@ def test_without_permission_to_delete_one_alert_is_told_and_loading_goes_on(plac
     assert place.channels.titles()[-1] == ("Deleting refused: container", "fine")
 
 
+def test_alerts_are_told_while_deleting_fails(place: Place) -> None:
+    place.write(1)
+    place.sweep()
+    place.clock.pass_by(RETENTION + HOUR)
+    place.write(2, b"broken")
+
+    def fail(blobs: Sequence[Blob]) -> None:
+        raise LandingUnavailable("it answered 500.")
+
+    place.landing.delete = fail  # type: ignore[method-assign,assignment]
+    with pytest.raises(LandingUnavailable):
+        place.sweep()
+    assert ("Files rejected: deliveries of workspace 1", "critical") in place.channels.titles()
+    assert place.told(SweepFinished) == []
+
+
 def test_another_worker_s_round_is_left_to_it(place: Place) -> None:
     place.write(1)
     place.sweep()
