@@ -1,27 +1,23 @@
-"""The Azure Functions app: bindings only. What they call is put together in `ingest.wiring`."""
+"""The Azure Functions app: bindings only. What they call is in `ingest.functions`."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import json
 import os
 from pathlib import Path
 
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
-from ingest.errors import IngestError
-from ingest.settings import environment_of_process, read_settings
-from ingest.status import document
-from ingest.wiring import App, build
+from ingest.functions import Functions
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
 @functools.cache
-def _app() -> App:
-    environment = environment_of_process()
-    return build(read_settings(environment, Path(__file__).with_name("local.settings.json")), environment=environment)
+def _functions() -> Functions:
+    return Functions(Path(__file__).with_name("local.settings.json"))
 
 
 @app.function_name("ingest_export")
@@ -31,24 +27,27 @@ def _app() -> App:
     connection="EXPORT_STORAGE",
     source=func.BlobSource(os.environ.get("BLOB_TRIGGER_SOURCE", "EventGrid")),
 )
-def ingest_export(client: blob.BlobClient) -> None:
+def ingest_export(client: blob.BlobClient, context: func.Context) -> None:
     """Drain the stream of the blob an event names. The binding brings the name, never the payload."""
-    _app().drain_blob(client.blob_name)
+    _functions().ingest_export(client.blob_name, context)
 
 
 @app.function_name("sweep")
 @app.timer_trigger(arg_name="timer", schedule=os.environ.get("SWEEP_SCHEDULE", "0 */5 * * * *"), use_monitor=True)
-def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001  (the binding's name)
-    """Do the round: drain what no event brought, delete what was loaded long ago."""
-    _app().sweep_once()
+def sweep(timer: func.TimerRequest, context: func.Context) -> None:  # noqa: ARG001  (the binding's name)
+    """Do the round: drain what no event brought, delete what was loaded long ago, open and close alerts."""
+    _functions().sweep(context)
 
 
 @app.function_name("status")
 @app.route(route="status", methods=["GET"])
-def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  (the binding's name)
+def status(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:  # noqa: ARG001  (the binding's name)
     """Answer where every stream stands, as JSON."""
-    try:
-        code, answer = 200, document(_app().status())
-    except IngestError as error:
-        code, answer = 503, {"version": 1, "trouble": str(error)}
-    return func.HttpResponse(json.dumps(answer), status_code=code, mimetype="application/json")
+    return func.HttpResponse(**dataclasses.asdict(_functions().status(context)))
+
+
+@app.function_name("dashboard")
+@app.route(route="dashboard", methods=["GET"])
+def dashboard(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Answer the page that shows it, and what the page asks for."""
+    return func.HttpResponse(**dataclasses.asdict(_functions().dashboard(req.params.get("view"), context)))

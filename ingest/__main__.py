@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -16,9 +17,12 @@ from rich.console import Console
 from ingest import screen
 from ingest.access import DAYS, Region
 from ingest.errors import IngestError, SettingsError
+from ingest.exporters import set_up
 from ingest.outcomes import Tally
 from ingest.settings import Settings, environment_of_process, read_settings
+from ingest.spans import span
 from ingest.status import document
+from ingest.telemetry import tell
 from ingest.warehouses import setup_sql
 from ingest.wiring import App, both, build, examine, examine_access, grant_access
 
@@ -34,7 +38,7 @@ _err = Console(stderr=True)
 @app.command()
 def drain() -> None:
     """Load everything that has arrived, in sequence order."""
-    with screen.progress(_err) as emit:
+    with screen.progress(_err) as emit, _traced("drain"):
         tally = _build(emit).drain_until_settled()
     _conclude(tally)
 
@@ -47,7 +51,7 @@ def sweep(
     if dry_run:
         screen.show_deletable(_out, _build().sweep.would_delete())
         return
-    with screen.progress(_err) as emit:
+    with screen.progress(_err) as emit, _traced("sweep"):
         tally = _build(emit).sweep_once()
     _conclude(replace(tally, held=frozenset()))
 
@@ -91,7 +95,7 @@ def replay(
     blobs: Annotated[list[str] | None, typer.Argument(help="Blob names; none means every rejected file.")] = None,
 ) -> None:
     """Give rejected files another try, after a fix."""
-    with screen.progress(_err) as emit:
+    with screen.progress(_err) as emit, _traced("replay"):
         tally = _build(emit).replay(blobs or None)
     _err.print(f"{tally.reopened:,} rejected files tried again.")
     _conclude(tally)
@@ -141,11 +145,18 @@ def sas(
 
 
 def _build(*emit: Callable[..., None]) -> App:
-    return build(_settings(), both(*emit), environment_of_process())
+    return build(_settings(), both(tell, *emit), environment_of_process())
 
 
 def _settings() -> Settings:
     return read_settings(environment_of_process(), Path("local.settings.json"))
+
+
+@contextmanager
+def _traced(command: str) -> Iterator[None]:
+    set_up(environment_of_process(), _settings().telemetry)
+    with span(f"ingest {command}"):
+        yield
 
 
 def _conclude(tally: Tally) -> None:

@@ -17,6 +17,7 @@ from ingest.facts import AlertRecord, Recent
 from ingest.naming import SWEEP, UNCLASSIFIED, Stream
 from ingest.outcomes import AlertClosed, AlertOpened, NotificationLost
 from ingest.ports import Clock, Emit, Warehouse
+from ingest.spans import span
 
 RUNBOOK = "docs/runbook.md"
 _DAY = timedelta(days=1)
@@ -62,6 +63,10 @@ class Alerting:
         self._emit = emit
         self._watch = watch
         self._remembered: Seen | None = None
+        self.recent: Sequence[Recent] = ()
+        """What the last look said of the streams."""
+        self.open_kinds: tuple[str, ...] = ()
+        """The kinds of the alerts that were open when the last round ended, each as often as there are."""
         self._rhythms: dict[str, tuple[datetime, Rhythm]] = {}
 
     def is_needed(self, noticed: Noticed, *, unchanged: bool) -> bool:
@@ -74,6 +79,7 @@ class Alerting:
         if seen is None or not unchanged or not self._warehouse.sleeps or seen.day != _midnight(now):
             seen = self.look()
         changed = self._changed(seen, noticed, now)
+        self.open_kinds = _open(seen.known)
         return bool(changed or _owed(seen.known, changed))
 
     def round(self, lease: Lease, noticed: Noticed) -> None:
@@ -84,6 +90,7 @@ class Alerting:
         self._remembered = None
         if changed:
             self._warehouse.write_alerts(lease, changed)
+        self.open_kinds = _open(_latest(seen.known, changed))
         for record in changed:
             if record.opened_at == now:
                 self._emit(AlertOpened(SWEEP, record.kind, record.subject, record.severity, record.detail))
@@ -98,6 +105,7 @@ class Alerting:
         recent = [each for each in self._warehouse.recent(since) if each.stream != SWEEP]
         arrivals = self._warehouse.arrivals(_midnight(now - _MEMORY))
         self._remembered = Seen(_midnight(now), self._warehouse.alerts(), recent, arrivals)
+        self.recent = recent
         return self._remembered
 
     def _changed(self, seen: Seen, noticed: Noticed, now: datetime) -> list[AlertRecord]:
@@ -151,7 +159,8 @@ class Alerting:
             told = record
             for channel in record.owed:
                 try:
-                    self._notifier.send(channel, message(record, self._clock.now()))
+                    with span("notify", about={"alert": record.kind, "channel": channel}):
+                        self._notifier.send(channel, message(record, self._clock.now()))
                 except NotificationFailed as error:
                     self._emit(NotificationLost(SWEEP, record.kind, channel, str(error)))
                     continue
@@ -205,8 +214,15 @@ def _midnight(moment: datetime) -> datetime:
 
 
 def _owed(known: Sequence[AlertRecord], changed: Sequence[AlertRecord]) -> list[AlertRecord]:
-    by_key = {(record.kind, record.subject): record for record in (*known, *changed)}
-    return [record for record in by_key.values() if record.owed]
+    return [record for record in _latest(known, changed) if record.owed]
+
+
+def _open(records: Sequence[AlertRecord]) -> tuple[str, ...]:
+    return tuple(record.kind for record in records if record.closed_at is None)
+
+
+def _latest(known: Sequence[AlertRecord], changed: Sequence[AlertRecord]) -> list[AlertRecord]:
+    return list({(record.kind, record.subject): record for record in (*known, *changed)}.values())
 
 
 def _utc(moment: datetime) -> str:

@@ -14,6 +14,7 @@ from ingest.errors import LeaseLost, Retryable, WarehouseBusy
 from ingest.loading import Parts, Run
 from ingest.naming import UNCLASSIFIED, Stream, beginnings, stream_of
 from ingest.outcomes import FilesReopened, Outcome, StreamHeld, StreamLost, Tally
+from ingest.spans import span
 
 _REMEMBERED = timedelta(hours=1)
 
@@ -24,6 +25,11 @@ class Drain:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._settled: tuple[Fingerprint, datetime] | None = None
+
+    @property
+    def known_listing(self) -> Fingerprint | None:
+        """The listing that was found settled at the last look, where the warehouse sleeps."""
+        return self._settled[0] if self._settled else None
 
     def everything(self, deadline: datetime) -> Tally:
         """Drain every stream that has anything to load, until `deadline`."""
@@ -93,8 +99,9 @@ class Drain:
     def _nothing_new(self) -> bool:
         """Tell whether the container holds only what is settled; the answer for a listing is good for an hour."""
         listing, now = Fingerprint(), self._parts.clock.now()
-        for page in self._parts.landing.pages():
-            listing = listing.plus(blob for blob in page if self._is_taken(stream_of(blob.name)))
+        with span("list"):
+            for page in self._parts.landing.pages():
+                listing = listing.plus(blob for blob in page if self._is_taken(stream_of(blob.name)))
         if self._settled is not None and self._settled[0] == listing and now - self._settled[1] < _REMEMBERED:
             return True
         settled = self._parts.warehouse.settled(listing)
@@ -115,24 +122,31 @@ class Drain:
         found: dict[Stream, set[str]] = {
             stream: set() for stream in self._parts.warehouse.waiting() if self._is_taken(stream)
         }
-        for page in self._parts.landing.pages():
-            for blob in self._parts.warehouse.unsettled(page):
-                stream = stream_of(blob.name)
-                if self._is_taken(stream):
-                    folder, slash, _ = blob.name.rpartition("/")
-                    found.setdefault(stream, set()).add(folder + slash)
+        with span("list"):
+            for page in self._parts.landing.pages():
+                for blob in self._parts.warehouse.unsettled(page):
+                    stream = stream_of(blob.name)
+                    if self._is_taken(stream):
+                        folder, slash, _ = blob.name.rpartition("/")
+                        found.setdefault(stream, set()).add(folder + slash)
         return found
 
     def _claim(self, stream: Stream) -> Lease | Held:
         """Ask for the lease under a name no other drain of this process uses."""
         owner = f"{self._parts.owner}/{uuid.uuid4().hex[:8]}"
-        return self._parts.warehouse.claim(stream, owner, self._parts.clock.now(), self._parts.limits.lease)
+        with span("claim", stream):
+            return self._parts.warehouse.claim(stream, owner, self._parts.clock.now(), self._parts.limits.lease)
 
     def _tell(self, outcome: Outcome, tally: Tally) -> Tally:
         self._parts.emit(outcome)
         return tally.plus(outcome)
 
     def _drain(self, stream: Stream, deadline: datetime, tally: Tally, folders: Collection[str] = ()) -> Tally:
+        """Drain a stream in a span of its own."""
+        with span("drain", stream):
+            return self._drained(stream, deadline, tally, folders)
+
+    def _drained(self, stream: Stream, deadline: datetime, tally: Tally, folders: Collection[str]) -> Tally:
         """Claim, load, release, and look once more: what came while the lease was held had its event turned away.
 
         Only the given folders are listed, if any: what lies elsewhere has an event of its own, or waits for the sweep.
@@ -155,11 +169,12 @@ class Drain:
                 return tally
 
     def _came_meanwhile(self, stream: Stream, named: Sequence[str]) -> bool:
-        return any(
-            stream_of(blob.name) == stream
-            for page in self._parts.landing.pages(named)
-            for blob in self._parts.warehouse.unsettled([blob for blob in page if stream_of(blob.name) == stream])
-        )
+        with span("list"):
+            return any(
+                stream_of(blob.name) == stream
+                for page in self._parts.landing.pages(named)
+                for blob in self._parts.warehouse.unsettled([blob for blob in page if stream_of(blob.name) == stream])
+            )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from ingest.arrivals import Status
 from ingest.naming import Stream
@@ -26,17 +26,10 @@ class StreamFacts:
     last_arrived_at: datetime | None
     last_loaded_at: datetime | None
     oldest_pending_at: datetime | None
+    incomplete_since: datetime | None
+    """When the oldest file arrived that is not loaded: one that waits, or one that was rejected."""
     lease_owner: str | None
     lease_expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The checkpoint tables, summed up. `as_of` is in the past where the warehouse is held by `holder`."""
-
-    as_of: datetime
-    streams: tuple[StreamFacts, ...]
-    holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +65,7 @@ class Recent:
     """Late files that came when the stream had gone beyond their sequence more than a day before."""
     takeovers: int = 0
     """Leases that ended with their holder's death since the last commit."""
+    pending: int = 0
     oldest_pending_at: datetime | None = None
     last_arrived_at: datetime | None = None
     undeclared: str = ""
@@ -92,3 +86,49 @@ class AlertRecord:
     since: datetime
     detail: str
     owed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The checkpoint tables, summed up. `as_of` is in the past where the warehouse is held by `holder`."""
+
+    as_of: datetime
+    streams: tuple[StreamFacts, ...]
+    holder: str | None = None
+    alerts: tuple[AlertRecord, ...] = ()
+    """Those that are open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The files of a stream that arrived within a quarter of an hour, and what became of them so far."""
+
+    stream: Stream
+    begin: datetime
+    arrived: int
+    loaded: int
+    late: int
+    rejected: int
+    superseded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What was committed within an hour: files, rows, and the seconds from the files' arrival to their commit."""
+
+    begin: datetime
+    files: int
+    rows: int
+    median_seconds: float
+    p95_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCount:
+    """How many messages of a channel had a metric (`sent`, `opened`, ...) on a day, in UTC."""
+
+    workspace_id: int
+    day: date
+    channel: str
+    metric: str
+    messages: int

@@ -33,6 +33,7 @@ from ingest.outcomes import (
     Tally,
 )
 from ingest.ports import Clock, Emit, Fetch, Fetched, FileToLoad, Intake, Landing, Unfetched, Warehouse
+from ingest.spans import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +93,22 @@ class Run:
         self.tally = self.tally.plus(outcome)
 
     def _discover(self) -> None:
+        """List the stream's files and record those that are new."""
+        with span("list"):
+            for page in self._parts.landing.pages(self._beginnings):
+                self._note(*_of_stream(page, self._lease.stream))
+
+    def _note(self, arrivals: Sequence[Arrival], oddities: Sequence[Oddity]) -> None:
+        if not arrivals and not oddities:
+            return
         stream = self._lease.stream
-        for page in self._parts.landing.pages(self._beginnings):
-            arrivals, oddities = _of_stream(page, stream)
-            if not arrivals and not oddities:
-                continue
-            recorded = set(self._parts.warehouse.record(self._lease, arrivals, oddities))
-            fresh = [arrival for arrival in arrivals if arrival.blob in recorded]
-            if fresh:
-                self._tell(Discovered(stream, len(fresh), sum(arrival.blob.size for arrival in fresh)))
-            for oddity in oddities:
-                if oddity.blob in recorded:
-                    self._tell(FileRejected(stream, oddity.blob.name, oddity.reason))
+        recorded = set(self._parts.warehouse.record(self._lease, arrivals, oddities))
+        fresh = [arrival for arrival in arrivals if arrival.blob in recorded]
+        if fresh:
+            self._tell(Discovered(stream, len(fresh), sum(arrival.blob.size for arrival in fresh)))
+        for oddity in oddities:
+            if oddity.blob in recorded:
+                self._tell(FileRejected(stream, oddity.blob.name, oddity.reason))
 
     def _load_pending(self) -> bool:
         """Load what is pending, the next batch being fetched while one is loaded. Tell whether there was any."""
@@ -138,7 +143,8 @@ class Run:
 
     def _load_fetched(self, batch: Sequence[Arrival], fetch: Fetch) -> None:
         started = self._parts.clock.now()
-        results = fetch.result()
+        with span("fetch", about=_extent(batch)):
+            results = fetch.result()
         failures = [result for result in results if isinstance(result, Unfetched)]
         if 1 < len(failures) == len(batch) and all(isinstance(failure.error, Retryable) for failure in failures):
             # An outage, or a few bad blobs that happen to make a batch: the next one tells.
@@ -151,7 +157,8 @@ class Run:
         for failure in failures:
             self._give_up(failure.arrival, failure.error)
         dataset = DATASETS[self._lease.stream.dataset]
-        files = self._fitting([result for result in results if isinstance(result, Fetched)], dataset)
+        with span("contract", about=_extent(batch)):
+            files = self._fitting([result for result in results if isinstance(result, Fetched)], dataset)
         if files:
             self._load(files, started)
 
@@ -180,8 +187,11 @@ class Run:
     def _load(self, files: Sequence[FileToLoad], started: datetime) -> None:
         """Commit the files together; where the warehouse refuses, halve until the bad one stands alone."""
         batch_id = uuid.uuid4().hex
+        extent = _extent([file.arrival for file in files])
+        about: dict[str, str | int] = {"batch_id": batch_id, **extent, "rows": sum(file.fit.rows for file in files)}
         try:
-            counts = self._parts.warehouse.load(self._lease, files, batch_id, self._parts.clock.now())
+            with span("load", about=about):
+                counts = self._parts.warehouse.load(self._lease, files, batch_id, self._parts.clock.now())
         except FilesRefused as error:
             for file in files:
                 if file.arrival.blob.name in error.blamed:
@@ -199,6 +209,7 @@ class Run:
         except (Rejection, BlobReplaced) as error:
             self._give_up(files[0].arrival, error)
             return
+        committed = self._parts.clock.now()
         self._tell(
             BatchLoaded(
                 stream=self._lease.stream,
@@ -210,7 +221,8 @@ class Run:
                 size=sum(file.arrival.blob.size for file in files),
                 first_sequence=files[0].arrival.name.sequence,
                 last_sequence=files[-1].arrival.name.sequence,
-                seconds=(self._parts.clock.now() - started).total_seconds(),
+                seconds=(committed - started).total_seconds(),
+                waits=tuple((committed - file.arrival.blob.modified).total_seconds() for file in files),
             )
         )
 
@@ -233,6 +245,16 @@ class Run:
     def _reject(self, blob: Blob, reason: str) -> None:
         self._parts.warehouse.settle(self._lease, blob, Status.REJECTED, reason)
         self._tell(FileRejected(self._lease.stream, blob.name, reason))
+
+
+def _extent(batch: Sequence[Arrival]) -> dict[str, int]:
+    """Return what a span says of a batch."""
+    return {
+        "files": len(batch),
+        "bytes": sum(arrival.blob.size for arrival in batch),
+        "first_sequence": batch[0].name.sequence,
+        "last_sequence": batch[-1].name.sequence,
+    }
 
 
 def _of_stream(page: Sequence[Blob], stream: Stream) -> tuple[list[Arrival], list[Oddity]]:

@@ -21,6 +21,8 @@ class BatchLoaded:
     first_sequence: int
     last_sequence: int
     seconds: float
+    waits: tuple[float, ...] = ()
+    """Seconds from each file's arrival to the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,24 @@ class NotificationLost:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSeen:
+    """What a round saw of a stream: files that wait, for how many seconds the oldest, and since when none came."""
+
+    stream: Stream
+    pending: int
+    pending_seconds: float
+    silent_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SweepFinished:
-    """The heartbeat: a round came to its end."""
+    """The heartbeat: a round came to its end. `open_alerts` are the kinds of all that are open, each as often."""
 
     stream: Stream
     seconds: float
     files: int
     deleted: int
+    open_alerts: tuple[str, ...] = ()
 
 
 Outcome = (
@@ -152,6 +165,7 @@ Outcome = (
     | BatchLoaded
     | BlobsDeleted
     | NotificationLost
+    | StreamSeen
     | SweepFinished
     | FileRejected
     | FileDeferred
@@ -210,5 +224,7 @@ class Tally:
                 return replace(self, unfinished=self.unfinished | {outcome.stream})
             case BlobsDeleted():
                 return replace(self, deleted=self.deleted + outcome.files)
-            case SchemaDrifted() | Discovered() | AlertOpened() | AlertClosed() | NotificationLost() | SweepFinished():
+            case SchemaDrifted() | Discovered() | AlertOpened() | AlertClosed() | NotificationLost():
+                return self
+            case StreamSeen() | SweepFinished():
                 return self

@@ -13,7 +13,7 @@ from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Sta
 from ingest.contract import Fit, Footer
 from ingest.datasets import Column, Dataset, Kind
 from ingest.errors import IngestError
-from ingest.facts import AlertRecord, Facts, FileRecord, Recent
+from ingest.facts import AlertRecord, Cell, Facts, FileRecord, Hour, MessageCount, Recent
 from ingest.naming import Stream
 from ingest.ordering import OrderKey
 from ingest.outcomes import Outcome
@@ -253,4 +253,16 @@ class Warehouse(Protocol):
 
     def facts(self, now: datetime) -> Facts:
         """Sum the checkpoint tables up, even while somebody else holds the warehouse."""
+        ...
+
+    def cells(self, since: datetime) -> Sequence[Cell]:
+        """Return what became of the files that arrived since a moment, by stream and quarter of an hour."""
+        ...
+
+    def hours(self, since: datetime) -> Sequence[Hour]:
+        """Return what was committed since a moment, hour by hour; hours without a commit are left out."""
+        ...
+
+    def messages(self, since: datetime) -> Sequence[MessageCount]:
+        """Count the messages that had a metric since a moment, by day, channel and metric; none without the tables."""
         ...

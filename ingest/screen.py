@@ -121,6 +121,10 @@ def show_status(console: Console, status: dict[str, Any]) -> None:
     for stream in status["streams"]:
         if not stream["workspace_id"]:
             console.print(f"\nblobs that belong to no stream: {stream['arrived']:,}, rejected: {stream['rejected']:,}")
+    if status["complete_through"]:
+        console.print(f"\ncomplete through {_moment(status['complete_through'])}", highlight=False)
+    for alert in status["alerts"]:
+        console.print(f"[red]{alert['kind']}[/] {escape(alert['subject'])}: {escape(alert['detail'])}", highlight=False)
     if status["trouble"]:
         console.print(f"[yellow]{escape(status['trouble'])}[/]")
 

@@ -24,6 +24,7 @@ from pydantic import (
 from ingest.contract import Drift
 from ingest.datasets import DATASETS
 from ingest.errors import SettingsError
+from ingest.exporters import EXPORTERS
 
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -105,6 +106,7 @@ class Settings(BaseModel):
     drift: Annotated[Drift, Field(alias="DRIFT")] = Drift.EVOLVE
     verify_statistics: Annotated[bool, Field(alias="VERIFY_STATISTICS")] = True
     time_budget_seconds: Annotated[int, Field(alias="TIME_BUDGET_SECONDS", ge=5, le=3600)] = 480
+    telemetry: Annotated[frozenset[str], Field(alias="TELEMETRY")] = frozenset()
 
     @field_validator(
         "storage",
@@ -129,12 +131,18 @@ class Settings(BaseModel):
     @field_validator("datasets", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
-        names = (
-            frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-        )
+        names = _parts(value) if isinstance(value, str) else value
         if isinstance(names, frozenset) and (unknown := names - set(DATASETS)):
             raise ValueError(f"no dataset is called {', '.join(sorted(unknown))}")
         return names or frozenset(DATASETS)
+
+    @field_validator("telemetry", mode="before")
+    @classmethod
+    def _exporters(cls, value: object) -> object:
+        names = _parts(value) if isinstance(value, str) else value
+        if isinstance(names, frozenset) and (unknown := names - set(EXPORTERS)):
+            raise ValueError(f"nothing exports to {', '.join(sorted(unknown))}; known are {', '.join(EXPORTERS)}")
+        return names
 
     @field_validator("warehouse_schema", mode="after")
     @classmethod
@@ -237,6 +245,12 @@ CATALOGUE: tuple[Setting, ...] = (
         "VERIFY_STATISTICS", "refuse a file whose values leave the bounds its own footer states (`duckdb`)", "true"
     ),
     Setting("TIME_BUDGET_SECONDS", "how long one invocation works before it leaves the rest to the next", "480"),
+    Setting(
+        "TELEMETRY",
+        "where traces, metrics and logs go: `otlp`, `azure_monitor`, `console`, `none`, with commas; "
+        "empty leaves it to OpenTelemetry's own variables",
+        "otlp",
+    ),
 )
 
 
@@ -263,6 +277,10 @@ def read_settings(environment: Mapping[str, str], local_file: Path | None = None
 def environment_of_process() -> Mapping[str, str]:
     """Return the process's environment. The only place that reads it."""
     return dict(os.environ)
+
+
+def _parts(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 
 def _names() -> list[str]:

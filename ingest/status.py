@@ -1,16 +1,22 @@
-"""What `status` says: per stream what arrived, was loaded, waits or was rejected, and how far behind it is."""
+"""What `status` says: per stream what arrived, was loaded, waits or was rejected, and through when it is complete."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ingest.errors import IngestError, WarehouseBusy
-from ingest.facts import Facts, StreamFacts
+from ingest.facts import AlertRecord, Facts, StreamFacts
 from ingest.naming import SWEEP, UNCLASSIFIED, Stream, stream_of
 from ingest.ports import Clock, Landing, Warehouse
+
+VERSION = 1
+"""Of the document; docs/status.schema.json is its schema. Fields may be added to a version, none taken away."""
+MARGIN = timedelta(seconds=5)
+"""By how much our clock and the container's may differ."""
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +25,12 @@ class Report:
 
     now: datetime
     facts: Facts
-    unseen: dict[Stream, tuple[int, datetime]]
+    unseen: Mapping[Stream, tuple[int, datetime]]
     """Blobs in the container that the checkpoint has not recorded yet: how many, and since when the oldest waits."""
     trouble: str = ""
     """Why the container could not be listed, if so."""
-
-
-_LOOKS = 3
+    listed_at: datetime | None = None
+    """When the listing began, if there was one: what arrived before is in it."""
 
 
 def report(landing: Landing, warehouse: Warehouse, clock: Clock, datasets: Collection[str]) -> Report:
@@ -34,13 +39,16 @@ def report(landing: Landing, warehouse: Warehouse, clock: Clock, datasets: Colle
     Workers may record what is being counted: where the facts moved meanwhile, it is counted again.
     """
     facts = warehouse.facts(clock.now())
+    unseen: dict[Stream, tuple[int, datetime]] = {}
+    listed_at = clock.now()
     for _ in range(_LOOKS):
+        listed_at = clock.now()
         if facts.holder is not None:
             return Report(clock.now(), facts, {}, trouble=facts.holder)
         try:
             unseen = _unseen(landing, warehouse, datasets)
-        except WarehouseBusy:
-            unseen = {}
+        except WarehouseBusy as busy:
+            return Report(clock.now(), facts, {}, trouble=str(busy))
         except IngestError as error:
             return Report(clock.now(), facts, {}, trouble=str(error))
         before, facts = facts, warehouse.facts(clock.now())
@@ -48,11 +56,10 @@ def report(landing: Landing, warehouse: Warehouse, clock: Clock, datasets: Colle
             each.arrived for each in facts.streams
         ]:
             break
-    return Report(clock.now(), facts, unseen if facts.holder is None else {}, trouble=facts.holder or "")
-
-
-def _arrived(facts: Facts) -> list[int]:
-    return [stream.arrived for stream in facts.streams]
+    if facts.holder is not None:
+        return Report(clock.now(), facts, {}, trouble=facts.holder)
+    # What was unseen and is loaded since makes the instant earlier than it could be, never later.
+    return Report(clock.now(), facts, unseen, listed_at=listed_at)
 
 
 def _unseen(landing: Landing, warehouse: Warehouse, datasets: Collection[str]) -> dict[Stream, tuple[int, datetime]]:
@@ -69,21 +76,29 @@ def _unseen(landing: Landing, warehouse: Warehouse, datasets: Collection[str]) -
 def document(report: Report) -> dict[str, Any]:
     """Return the report as JSON values. Instants are ISO 8601 in UTC, lag is in seconds, sizes are in files."""
     known = {facts.stream: facts for facts in report.facts.streams}
-    streams = sorted(known.keys() | report.unseen.keys())
+    streams = [
+        _stream(stream, known.get(stream), report)
+        for stream in sorted(known.keys() | report.unseen.keys())
+        if stream != SWEEP and (stream != UNCLASSIFIED or _any(known, report))
+    ]
+    through = [each["complete_through"] for each in streams if each["workspace_id"]]
     return {
-        "version": 1,
+        "version": VERSION,
         "as_of": _instant(report.facts.as_of),
         "live": report.facts.holder is None,
         "trouble": report.trouble or None,
-        "streams": [
-            _stream(stream, known.get(stream), report)
-            for stream in streams
-            if stream != SWEEP and (stream != UNCLASSIFIED or _any(known, report))
-        ],
+        "complete_through": min(through) if through and None not in through else None,
+        "alerts": [_alert(alert) for alert in report.facts.alerts],
+        "streams": streams,
     }
 
 
-def _any(known: dict[Stream, StreamFacts], report: Report) -> bool:
+def trouble(error: IngestError) -> dict[str, Any]:
+    """Return what stands in place of the document when there is none."""
+    return {"version": VERSION, "trouble": str(error)}
+
+
+def _any(known: Mapping[Stream, StreamFacts], report: Report) -> bool:
     """Tell whether there is anything unclassified: its lease alone is nothing to show."""
     return UNCLASSIFIED in report.unseen or (UNCLASSIFIED in known and known[UNCLASSIFIED].arrived > 0)
 
@@ -106,7 +121,37 @@ def _stream(stream: Stream, facts: StreamFacts | None, report: Report) -> dict[s
         "last_sequence": facts.last_sequence if facts else None,
         "last_arrived_at": _instant(facts.last_arrived_at if facts else None),
         "last_loaded_at": _instant(facts.last_loaded_at if facts else None),
+        "complete_through": _instant(_complete_through(facts, oldest_unseen, report)),
         "lag_seconds": round(lag, 1),
+        "alerts": _alerts_of(stream, report.facts.alerts),
+    }
+
+
+def _complete_through(facts: StreamFacts | None, oldest_unseen: datetime | None, report: Report) -> datetime | None:
+    """Return the instant before which everything that arrived is loaded; None where the container was not listed.
+
+    A rejected file holds it back, too: its rows are not in the tables. Arrivals are told in whole seconds.
+    """
+    if report.listed_at is None:
+        return None
+    held_back = [moment for moment in (facts.incomplete_since if facts else None, oldest_unseen) if moment is not None]
+    return min([*held_back, report.listed_at.replace(microsecond=0) - MARGIN])
+
+
+def _alerts_of(stream: Stream, alerts: Sequence[AlertRecord]) -> list[str]:
+    """Return the kinds of the alerts about a stream or its workspace."""
+    subjects = {str(stream), f"workspace {stream.workspace_id}"}
+    return sorted({alert.kind for alert in alerts if alert.subject in subjects})
+
+
+def _alert(alert: AlertRecord) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "subject": alert.subject,
+        "severity": alert.severity,
+        "since": _instant(alert.since),
+        "opened_at": _instant(alert.opened_at),
+        "detail": alert.detail,
     }
 
 

@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ingest.alerting import Alerting, Noticed
-from ingest.arrivals import Blob, Held, Lease
+from ingest.arrivals import Blob, Fingerprint, Held, Lease
 from ingest.channels import Access, PoisonQueue
 from ingest.drain import Drain, renewing
 from ingest.errors import DeletionRefused, IngestError, LeaseLost, Retryable
+from ingest.facts import Recent
 from ingest.loading import Parts
 from ingest.naming import SWEEP
-from ingest.outcomes import BlobsDeleted, Outcome, StreamHeld, StreamLost, SweepFinished, Tally
+from ingest.outcomes import BlobsDeleted, Outcome, StreamHeld, StreamLost, StreamSeen, SweepFinished, Tally
+from ingest.spans import span
 
 T = TypeVar("T")
 PAGE = 1000
@@ -44,6 +46,7 @@ class Sweep:
         self._poison = poison
         self._access = access
         self._none_before: datetime | None = None
+        self._listing: Fingerprint | None = None
 
     def round(self, deadline: datetime) -> Tally:
         """Do everything there is to do. What kept a stream from being drained is raised when the rest is done."""
@@ -53,11 +56,18 @@ class Sweep:
             tally = self._drain.everything(deadline)
         except Retryable as error:
             trouble = error
-        tally = self._rest(deadline, tally, unchanged=trouble is None and tally == Tally())
+        # Others may have loaded what this one did not: then the listing is another.
+        unchanged = trouble is None and tally == Tally() and self._drain.known_listing == self._listing
+        self._listing = self._drain.known_listing
+        tally = self._rest(deadline, tally, unchanged=unchanged)
         if trouble is not None:
             raise trouble
-        seconds = (self._parts.clock.now() - started).total_seconds()
-        return self._tell(SweepFinished(SWEEP, seconds, tally.files, tally.deleted), tally)
+        now = self._parts.clock.now()
+        for each in self._alerting.recent:
+            self._parts.emit(_seen(each, now))
+        seconds = (now - started).total_seconds()
+        kinds = self._alerting.open_kinds
+        return self._tell(SweepFinished(SWEEP, seconds, tally.files, tally.deleted, kinds), tally)
 
     def leave_answers(self, tally: Tally) -> None:
         """After a drain that wrote, ask what the next round will ask, while a warehouse that sleeps is awake."""
@@ -112,9 +122,11 @@ class Sweep:
     def _delete(self, lease: Lease, deadline: datetime, tally: Tally) -> Tally:
         """Delete page after page. The checkpoint is written afterwards: what is deleted twice is deleted once."""
         while self._parts.clock.now() < deadline and (blobs := self._deletable()):
-            self._parts.landing.delete(blobs)
-            self._parts.warehouse.mark_deleted(lease, blobs, self._parts.clock.now())
-            tally = self._tell(BlobsDeleted(SWEEP, len(blobs), sum(blob.size for blob in blobs)), tally)
+            size = sum(blob.size for blob in blobs)
+            with span("delete", about={"files": len(blobs), "bytes": size}):
+                self._parts.landing.delete(blobs)
+                self._parts.warehouse.mark_deleted(lease, blobs, self._parts.clock.now())
+            tally = self._tell(BlobsDeleted(SWEEP, len(blobs), size), tally)
         return tally
 
     def _deletable(self, *, unchanged: bool = False) -> Sequence[Blob]:
@@ -132,6 +144,12 @@ class Sweep:
     def _tell(self, outcome: Outcome, tally: Tally) -> Tally:
         self._parts.emit(outcome)
         return tally.plus(outcome)
+
+
+def _seen(recent: Recent, now: datetime) -> StreamSeen:
+    waits = 0.0 if recent.oldest_pending_at is None else (now - recent.oldest_pending_at).total_seconds()
+    silent = None if recent.last_arrived_at is None else (now - recent.last_arrived_at).total_seconds()
+    return StreamSeen(recent.stream, recent.pending, max(0.0, waits), None if silent is None else max(0.0, silent))
 
 
 def _known_or_none(look: Callable[[], T]) -> T | None:

@@ -13,6 +13,7 @@ from ingest.access import ContainerAccess, SasAnswer, examine_url, run_sas
 from ingest.alerting import Alerting, Watch
 from ingest.channels import Notifier
 from ingest.clock import SystemClock
+from ingest.dashboard import messages, overview
 from ingest.doctor import Finding, look
 from ingest.drain import Drain
 from ingest.errors import SettingsError
@@ -26,7 +27,7 @@ from ingest.ports import Emit, Warehouse
 from ingest.settings import Settings
 from ingest.status import Report, report
 from ingest.sweep import Sweep
-from ingest.telemetry import log_outcome
+from ingest.telemetry import tell
 from ingest.warehouses import open_warehouse
 from ingest.warehouses.owners import owner_of_this_process
 
@@ -71,11 +72,19 @@ class App:
         """Sum up where every stream stands."""
         return report(self.landing, self.warehouse, self.clock, self.settings.datasets)
 
+    def overview(self) -> dict[str, Any]:
+        """Return what the dashboard shows first, as a document."""
+        return overview(self.status(), self.warehouse, self.settings.cadence_minutes)
+
+    def messages(self) -> dict[str, Any]:
+        """Return what the dashboard shows of messages, as a document."""
+        return messages(self.warehouse, self.clock)
+
     def _deadline(self) -> datetime:
         return self.clock.now() + timedelta(seconds=self.settings.time_budget_seconds)
 
 
-def build(settings: Settings, emit: Emit = log_outcome, environment: Mapping[str, str] | None = None) -> App:
+def build(settings: Settings, emit: Emit = tell, environment: Mapping[str, str] | None = None) -> App:
     """Put the parts together. Raises SettingsError where they do not fit together; connects to nothing.
 
     `environment` has the platform's own settings of the storage where its queues are.

@@ -23,6 +23,7 @@ hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 for suite in (
+    "activity_contract",
     "checkpoint_contract",
     "columns_contract",
     "histories",

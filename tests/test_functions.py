@@ -66,6 +66,7 @@ def test_every_function_has_its_trigger(host: Host) -> None:
         "ingest_export": "blobTrigger",
         "sweep": "timerTrigger",
         "status": "httpTrigger",
+        "dashboard": "httpTrigger",
     }
     trigger = functions["ingest_export"].trigger
     assert trigger["path"] == "%EXPORT_CONTAINER%/{name}"
@@ -145,6 +146,40 @@ def test_status_says_what_is_in_the_way(host: Host, path: Path) -> None:
     answer = host.request("status")
     assert answer.status == 503
     assert "cannot be opened" in answer.json()["trouble"]
+
+
+def test_the_dashboard_is_a_page_and_two_documents(host: Host, exporter: customerio.Exporter) -> None:
+    exporter.write("people_v4_1_7.parquet", factories.parquet("people"))
+    exporter.write("odd <b>name</b>.txt", b"x")
+    host.tick("sweep")
+    page = host.request("dashboard")
+    assert page.status == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert b"people_v4" not in page.body, "the page itself holds no data"
+    answer = host.request("dashboard", params={"view": "data"}).json()
+    (people,) = [strip for strip in answer["strips"] if strip["dataset"] == "people"]
+    assert people["loaded"][-1] + people["loaded"][-2] == 1
+    assert answer["rejected"]["total"] == 1
+    assert "<b>" in answer["rejected"]["files"][0]["blob_name"]
+    assert answer["status"]["complete_through"] is not None
+    assert host.request("dashboard", params={"view": "messages"}).json()["counts"] == []
+    assert b"exports-stalled" in host.request("dashboard", params={"view": "runbook"}).body
+    assert host.request("dashboard", params={"view": "another"}).status == 404
+
+
+def test_http_functions_ask_for_a_key(host: Host) -> None:
+    """The laptop's host does not check keys; the platform does what the binding says."""
+    functions = [it for it in host.worker.functions.values() if it.trigger_type == "httpTrigger"]
+    assert {function.trigger["authLevel"].lower() for function in functions} == {"function"}
+
+
+def test_the_dashboard_says_what_is_in_the_way(host: Host, path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+    for view in ("data", "messages"):
+        answer = host.request("dashboard", params={"view": view})
+        assert answer.status == 503
+        assert "cannot be opened" in answer.json()["trouble"]
 
 
 def test_host_json_is_what_the_platform_reads() -> None:

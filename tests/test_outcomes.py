@@ -16,6 +16,7 @@ from ingest.outcomes import (
     BlobsDeleted,
     Discovered,
     NotificationLost,
+    StreamSeen,
     SweepFinished,
     FileDeferred,
     FileRejected,
@@ -28,7 +29,7 @@ from ingest.outcomes import (
     StreamLost,
     Tally,
 )
-from ingest.telemetry import log_outcome
+from ingest.telemetry import count_outcome, log_outcome
 from tests import factories
 
 ONE, OTHER = factories.stream("people"), factories.stream("metrics")
@@ -48,7 +49,8 @@ EVERY: list[Outcome] = [
     AlertOpened(ONE, "files-late", "x", "warning", "2 files"),
     AlertClosed(ONE, "files-late", "x"),
     NotificationLost(ONE, "files-late", "json-1a2b", "it answered 500"),
-    SweepFinished(ONE, 1.5, 3, 4),
+    StreamSeen(ONE, 3, 60.0, 120.0),
+    SweepFinished(ONE, 1.5, 3, 4, ("files-late",)),
 ]
 
 
@@ -101,12 +103,13 @@ def test_each_outcome_is_a_log_record_with_fields(outcome: Outcome, caplog: pyte
     loud = isinstance(
         outcome, AlertOpened | FileRejected | FileDeferred | NotificationLost | SchemaDrifted | StreamLost
     )
-    assert record.levelno == (logging.WARNING if loud else logging.INFO)
+    quiet = isinstance(outcome, StreamSeen)
+    assert record.levelno == (logging.WARNING if loud else logging.DEBUG if quiet else logging.INFO)
 
 
 def test_a_finished_sweep_counts_in_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     beats: list[int] = []
     monkeypatch.setattr(telemetry, "_heartbeat", SimpleNamespace(add=beats.append))
-    log_outcome(SweepFinished(ONE, 1.5, 3, 4))
-    log_outcome(StreamLost(ONE))
+    count_outcome(SweepFinished(ONE, 1.5, 3, 4))
+    count_outcome(StreamLost(ONE))
     assert beats == [1]

@@ -53,6 +53,8 @@ def status(*streams: dict[str, Any], trouble: str | None = None) -> dict[str, An
         "as_of": "2026-11-22T02:11:22.5Z",
         "live": True,
         "trouble": trouble,
+        "complete_through": "2026-11-01T00:01:25Z",
+        "alerts": [],
         "streams": list(streams),
     }
 

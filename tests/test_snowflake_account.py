@@ -64,6 +64,7 @@ def sound() -> Answers:
             grant("USAGE", "DATABASE", "CRM"),
             grant("USAGE", "SCHEMA", "CRM.CIO"),
             grant("CREATE TABLE", "SCHEMA", "CRM.CIO"),
+            grant("CREATE VIEW", "SCHEMA", "CRM.CIO"),
         ],
         STAGE: stage(),
         INTEGRATION: [{"property": "ENABLED", "property_type": "Boolean", "property_value": "true"}],
@@ -123,7 +124,7 @@ def test_what_is_fine_is_said_with_the_names_of_the_settings() -> None:
 
 
 def test_uploading_needs_no_stage_and_none_is_looked_at() -> None:
-    grants = [grant(f"CREATE {kind}", "SCHEMA", "CRM.CIO") for kind in ("TABLE", "STAGE")]
+    grants = [grant(f"CREATE {kind}", "SCHEMA", "CRM.CIO") for kind in ("TABLE", "VIEW", "STAGE")]
     account = Account(stage=refused(2003), list=refused(3167), grants=grants)
     assert account.findings(replace(NAMES, load="put")) == {}
     assert not any("lake" in statement for statement in account.asked)
@@ -206,9 +207,15 @@ def test_a_schema_without_leave_to_make_tables_is_found(grants: list[dict[str, A
 @pytest.mark.parametrize(
     "name", ["CRM.CIO", '"CRM"."CIO"', "crm.cio"], ids=["plain", "quoted", "as the settings have it"]
 )
-@pytest.mark.parametrize("privilege", ["CREATE TABLE", "OWNERSHIP"])
-def test_leave_to_make_tables_is_seen_however_it_is_written(privilege: str, name: str) -> None:
-    assert Account(grants=[grant(privilege, "SCHEMA", name)]).findings() == {}
+@pytest.mark.parametrize("privileges", [["CREATE TABLE", "CREATE VIEW"], ["OWNERSHIP"]])
+def test_leave_to_make_tables_is_seen_however_it_is_written(privileges: list[str], name: str) -> None:
+    assert Account(grants=[grant(privilege, "SCHEMA", name) for privilege in privileges]).findings() == {}
+
+
+def test_a_schema_without_leave_to_make_views_is_found() -> None:
+    error = Account(grants=[grant("CREATE TABLE", "SCHEMA", "CRM.CIO")]).trouble("tables")
+    assert error.what == "loader_role may not make views in crm.cio."
+    assert "GRANT CREATE VIEW ON SCHEMA crm.cio TO ROLE loader_role;" in error.hint
 
 
 def test_leave_to_make_tables_may_come_from_another_role() -> None:
@@ -216,6 +223,7 @@ def test_leave_to_make_tables_may_come_from_another_role() -> None:
     account.answers['SHOW GRANTS TO ROLE "MAKERS"'] = [
         grant("USAGE", "ROLE", "LOADER_ROLE"),
         grant("CREATE TABLE", "SCHEMA", "CRM.CIO"),
+        grant("CREATE VIEW", "SCHEMA", "CRM.CIO"),
     ]
     assert account.findings() == {}
 

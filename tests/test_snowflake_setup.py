@@ -117,6 +117,7 @@ def test_the_role_gets_what_it_uses_and_nothing_more() -> None:
         "GRANT USAGE ON DATABASE crm",
         "GRANT USAGE ON SCHEMA crm.cio",
         "GRANT CREATE TABLE ON SCHEMA crm.cio",
+        "GRANT CREATE VIEW ON SCHEMA crm.cio",
         "GRANT USAGE ON STAGE crm.cio.lake",
         "GRANT USAGE ON INTEGRATION lake_int",
     }

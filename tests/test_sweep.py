@@ -152,7 +152,9 @@ def test_what_is_rejected_unknown_or_waiting_is_never_deleted(place: Place) -> N
     place.clock.pass_by(365 * DAY)
     worker = place.worker()
     worker._drain = type(
-        "Idle", (), {"everything": lambda self, deadline: __import__("ingest.outcomes").outcomes.Tally()}
+        "Idle",
+        (),
+        {"everything": lambda self, deadline: __import__("ingest.outcomes").outcomes.Tally(), "known_listing": None},
     )()
     assert worker.round(place.clock.moment + HOUR).deleted == 0
     assert len(place.landing.names) == 3

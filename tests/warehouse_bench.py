@@ -61,9 +61,9 @@ class Loader:
 
     def arrives(self, content: bytes, sequence: int = 1, **parts: Any) -> FileToLoad:
         """Record a file as pending, and bring the table up to it."""
-        etag = {"etag": parts.pop("etag")} if "etag" in parts else {}
+        given = {name: parts.pop(name) for name in ("etag", "modified") if name in parts}
         late = parts.pop("late", False)
-        arrived = factories.arrival(factories.name(self.stream.dataset, sequence, **parts), size=len(content), **etag)
+        arrived = factories.arrival(factories.name(self.stream.dataset, sequence, **parts), size=len(content), **given)
         self.warehouse.record(self.lease, [arrived], [])
         self.bench.landed(arrived.blob.name, content)
         return factories.file_to_load(self.warehouse, self.folder, arrived, content, late=late)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.activity_contract import ActivityContract, FreshnessContract
 from tests.checkpoint_contract import ArrivalContract, FactsContract, LeaseContract
 from tests.columns_contract import ColumnsContract, RefusalContract
 from tests.loading_contract import CommitContract, NewestContract
@@ -19,5 +20,7 @@ class WarehouseContract(
     DeletionContract,
     RecentContract,
     AlertContract,
+    ActivityContract,
+    FreshnessContract,
 ):
     """What a warehouse does."""

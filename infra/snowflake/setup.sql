@@ -4,8 +4,8 @@
 -- integration, ACCOUNTADMIN. Fill in what stands in <angle brackets>. It may be run again at any time: nothing that is
 -- there is replaced, and no data is touched. Afterwards `python -m ingest doctor` tells what is still missing.
 --
--- The ingestor's role gets USAGE of one database, one schema and one virtual warehouse, and CREATE TABLE in the schema.
--- It owns the tables it makes, and may read the landing container. It has nothing else.
+-- The ingestor's role gets USAGE of one database, one schema and one virtual warehouse, and CREATE TABLE and CREATE
+-- VIEW in the schema. It owns the tables it makes, and may read the landing container. It has nothing else.
 
 -- SYSADMIN: compute. It sleeps after a minute without work, and no statement runs for longer than half an hour.
 USE ROLE SYSADMIN;
@@ -34,11 +34,13 @@ GRANT ROLE CUSTOMERIO_INGEST TO ROLE SYSADMIN;
 USE ROLE SECURITYADMIN;
 GRANT USAGE ON WAREHOUSE CUSTOMERIO_INGEST TO ROLE CUSTOMERIO_INGEST;
 
--- CREATE TABLE is for the checkpoint and the data tables; temporary tables need no more than USAGE.
+-- CREATE TABLE is for the checkpoint and the data tables, CREATE VIEW for ingest_freshness; temporary tables need no
+-- more than USAGE.
 USE ROLE SECURITYADMIN;
 GRANT USAGE ON DATABASE CUSTOMERIO TO ROLE CUSTOMERIO_INGEST;
 GRANT USAGE ON SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST;
 GRANT CREATE TABLE ON SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST;
+GRANT CREATE VIEW ON SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST;
 
 -- SECURITYADMIN: the user, for programs only: it cannot have a password. Without secondary roles it may do what its one
 -- role may, even if somebody grants it another.
@@ -89,6 +91,8 @@ GRANT USAGE ON DATABASE CUSTOMERIO TO ROLE CUSTOMERIO_INGEST_READER;
 GRANT USAGE ON SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST_READER;
 GRANT SELECT ON ALL TABLES IN SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST_READER;
 GRANT SELECT ON FUTURE TABLES IN SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST_READER;
+GRANT SELECT ON ALL VIEWS IN SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST_READER;
+GRANT SELECT ON FUTURE VIEWS IN SCHEMA CUSTOMERIO.customerio TO ROLE CUSTOMERIO_INGEST_READER;
 
 -- ACCOUNTADMIN: Snowflake's own way into the landing container, without keys. Never replace it: a new one would have to
 -- be consented to anew. SYSADMIN needs it to own the stage.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.arrivals import Arrival, Blob, Lease, Oddity, Status
 from ingest.errors import LeaseLost
-from ingest.facts import AlertRecord, FileRecord, Recent, StreamFacts
+from ingest.facts import AlertRecord, Cell, FileRecord, Hour, MessageCount, Recent, StreamFacts
 from ingest.naming import Stream, parse
 from ingest.ports import FileToLoad, RowCount
 
@@ -101,9 +101,10 @@ def recent(row: Sequence[Any]) -> Recent:
         resent=row[9],
         restarted=row[10],
         takeovers=row[11],
-        oldest_pending_at=aware_or_none(row[12]),
-        last_arrived_at=aware_or_none(row[13]),
-        undeclared=row[14] or "",
+        pending=row[12],
+        oldest_pending_at=aware_or_none(row[13]),
+        last_arrived_at=aware_or_none(row[14]),
+        undeclared=row[15] or "",
     )
 
 
@@ -155,9 +156,28 @@ def stream_facts(row: Sequence[Any]) -> StreamFacts:
         last_arrived_at=aware_or_none(row[11]),
         last_loaded_at=aware_or_none(row[12]),
         oldest_pending_at=aware_or_none(row[13]),
-        lease_owner=row[14],
-        lease_expires_at=aware_or_none(row[15]),
+        incomplete_since=aware_or_none(row[14]),
+        lease_owner=row[15],
+        lease_expires_at=aware_or_none(row[16]),
     )
+
+
+def cell(row: Sequence[Any]) -> Cell:
+    """Return a row of the query `cells` as a value."""
+    workspace_id, dataset, begin, *counts = row
+    return Cell(Stream(workspace_id, dataset), aware(begin), *map(int, counts))
+
+
+def hour(row: Sequence[Any]) -> Hour:
+    """Return a row of the query `hours` as a value. Clocks may differ: no wait is shorter than none."""
+    begin, files, applied, median, p95 = row
+    return Hour(aware(begin), int(files), int(applied or 0), max(0.0, float(median)), max(0.0, float(p95)))
+
+
+def message_count(row: Sequence[Any]) -> MessageCount:
+    """Return a row of the query `messages` as a value."""
+    workspace_id, day, channel, metric, messages = row
+    return MessageCount(int(workspace_id), day, channel, metric, int(messages))
 
 
 def lost(lease: Lease) -> LeaseLost:

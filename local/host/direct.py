@@ -31,13 +31,14 @@ from local.host.engine import (
     JsonText,
     Payload,
     Reference,
+    trace_parent,
 )
 
 LOCAL = threading.local()
 
 
 class Context(func.Context):
-    """Tell a function about its invocation; the platform's tracing and retries are empty here."""
+    """Tell a function about its invocation; the platform's retries are empty here."""
 
     def __init__(self, invocation_id: str, name: str, directory: str) -> None:
         self._invocation_id, self._name, self._directory = invocation_id, name, directory
@@ -60,7 +61,7 @@ class Context(func.Context):
 
     @property
     def trace_context(self) -> Any:
-        return TraceContext()
+        return TraceContext(trace_parent(self._invocation_id))
 
     @property
     def retry_context(self) -> Any:
@@ -69,7 +70,7 @@ class Context(func.Context):
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """Carry no trace."""
+    """Carry the host's trace (W3C Trace Context)."""
 
     trace_parent: str = ""
     trace_state: str = ""

@@ -139,3 +139,9 @@ def load_engine(app_dir: Path, kind: str) -> Engine:
 def new_invocation_id() -> str:
     """Give an id in the platform's form."""
     return str(uuid.uuid4())
+
+
+def trace_parent(invocation_id: str) -> str:
+    """Begin a trace for an invocation, as the host does: its id is the invocation's."""
+    digits = uuid.UUID(invocation_id).hex
+    return f"00-{digits}-{digits[16:]}-01"

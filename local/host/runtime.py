@@ -23,6 +23,7 @@ from local.host.engine import (
     JsonText,
     Payload,
     Reference,
+    trace_parent,
 )
 
 T = TypeVar("T")
@@ -158,7 +159,7 @@ class RuntimeEngine:
             function_id=self._ids[function.name],
             input_data=[ParameterBinding(str(function.trigger["name"]), typed(payload))],
             trigger_metadata={},
-            trace_context=Message(trace_parent="", trace_state="", attributes={}),
+            trace_context=Message(trace_parent=trace_parent(invocation_id), trace_state="", attributes={}),
             retry_context=Message(retry_count=0, max_retry_count=0),
         )
         answer = self._run(worker.invocation_request(Message(request=Message(invocation_request=invocation))))

@@ -30,6 +30,7 @@ CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 KEPT = (exp.Select, *CHANGES, exp.Create)
 MOST_KEPT = 500
 INSTANT = "__now__"
+CLOCK = exp.Anonymous(this="GET_CURRENT_TIMESTAMP")
 NOW = (exp.CurrentTimestamp, exp.Localtimestamp)
 KEYS = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 TABLE_KEYS = (exp.PrimaryKey, exp.ForeignKey, exp.UniqueColumnConstraint)
@@ -113,6 +114,8 @@ def translated(session: Session, expression: Expr) -> Translated:
 
 def before(session: Session, node: Expr) -> Expr:
     """Replace what depends on the session, on the time of the statement, or what fakesnow translates wrongly."""
+    if isinstance(node, NOW) and is_of_view(node):
+        return exp.Anonymous(this="MAKE_TIMESTAMP", expressions=[exp.Anonymous(this="EPOCH_US", expressions=[CLOCK])])
     if isinstance(node, NOW) and not node.find_ancestor(exp.ColumnDef):
         return instant("TIMESTAMP" if node.args.get("sysdate") or node.key == "localtimestamp" else "TIMESTAMPTZ")
     if node.key == "currentrole":
@@ -132,6 +135,12 @@ def before(session: Session, node: Expr) -> Expr:
     if isinstance(node, exp.Schema) and isinstance(node.parent, exp.Create):
         return without_keys(node)
     return node
+
+
+def is_of_view(node: Expr) -> bool:
+    """Tell whether it stands in a view's definition: there the time is that of each look."""
+    made = node.find_ancestor(exp.Create)
+    return made is not None and made.kind == "VIEW"
 
 
 def as_variant(node: Expr) -> Expr:

@@ -365,6 +365,7 @@ SELECT
     ) AS resent,
     COUNT_IF(known.late AND known.arrived_at >= known.since AND known.sequence < known.reached) AS restarted,
     COALESCE(MAX(streams.takeovers), 0) AS takeovers,
+    COUNT_IF(known.status = 'pending') AS pending,
     MIN(IFF(known.status = 'pending', known.arrived_at, NULL)) AS oldest_pending_at,
     MAX(known.arrived_at) AS last_arrived_at,
     LISTAGG(

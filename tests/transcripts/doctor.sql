@@ -35,6 +35,7 @@ SELECT
     streams.last_arrived_at,
     streams.last_loaded_at,
     files.oldest_pending_at,
+    files.incomplete_since,
     streams.lease_owner,
     streams.lease_expires_at
 FROM (
@@ -48,7 +49,8 @@ FROM (
         COUNT_IF(status = 'superseded') AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
-        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
+        MIN(IFF(status IN ('pending', 'rejected'), arrived_at, NULL)) AS incomplete_since
     FROM customerio.ingest_files
     GROUP BY COALESCE(workspace_id, 0), COALESCE(dataset, 'unclassified')
 ) AS files

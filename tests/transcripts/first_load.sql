@@ -71,7 +71,60 @@ CREATE TABLE IF NOT EXISTS customerio.ingest_alerts (
 ALTER TABLE customerio.ingest_files ADD COLUMN IF NOT EXISTS undeclared VARCHAR;
 
 -- {"app":"customerio_ingest","at":"prepare"}
-ALTER TABLE customerio.ingest_streams ADD COLUMN IF NOT EXISTS takeovers NUMBER(19, 0) DEFAULT 0;
+ALTER TABLE customerio.ingest_streams ADD COLUMN IF NOT EXISTS takeovers NUMBER(19, 0) DEFAULT 0
+
+-- What `python -m ingest status` says, as far as the tables know it: they cannot look into the container.;
+
+-- {"app":"customerio_ingest","at":"prepare"}
+CREATE OR REPLACE VIEW customerio.ingest_freshness COPY GRANTS AS
+SELECT
+    files.workspace_id,
+    files.dataset,
+    files.arrived,
+    files.loaded,
+    files.pending,
+    files.rejected,
+    streams.last_version,
+    streams.last_sequence,
+    files.last_arrived_at,
+    files.last_loaded_at,
+    COALESCE(files.incomplete_since, files.last_arrived_at) AS complete_through,
+    COALESCE(GREATEST(0, DATEDIFF('second', files.oldest_pending_at, SYSDATE())), 0) AS lag_seconds,
+    COALESCE(alerts.open_alerts, 0) AS open_alerts
+FROM (
+    SELECT
+        workspace_id,
+        dataset,
+        COUNT(*) AS arrived,
+        COUNT(loaded_at) AS loaded,
+        COUNT_IF(status = 'pending') AS pending,
+        COUNT_IF(status = 'rejected') AS rejected,
+        MAX(arrived_at) AS last_arrived_at,
+        MAX(loaded_at) AS last_loaded_at,
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
+        MIN(IFF(status IN ('pending', 'rejected'), arrived_at, NULL)) AS incomplete_since
+    FROM customerio.ingest_files
+    WHERE workspace_id IS NOT NULL
+    GROUP BY workspace_id, dataset
+) AS files
+LEFT JOIN (
+    SELECT workspace_id, dataset, last_version, last_sequence
+    FROM customerio.ingest_streams
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY workspace_id, dataset ORDER BY generation DESC) = 1
+) AS streams
+    ON streams.workspace_id = files.workspace_id AND streams.dataset = files.dataset
+LEFT JOIN (
+    SELECT named.workspace_id, named.dataset, COUNT(*) AS open_alerts
+    FROM (SELECT DISTINCT workspace_id, dataset FROM customerio.ingest_files WHERE workspace_id IS NOT NULL) AS named
+    JOIN customerio.ingest_alerts AS known
+        ON known.closed_at IS NULL
+        AND (
+            known.subject = named.dataset || ' of workspace ' || named.workspace_id
+            OR known.subject = 'workspace ' || named.workspace_id
+        )
+    GROUP BY named.workspace_id, named.dataset
+) AS alerts
+    ON alerts.workspace_id = files.workspace_id AND alerts.dataset = files.dataset;
 
 -- {"app":"customerio_ingest"}
 SELECT workspace_id, dataset

@@ -183,6 +183,16 @@ def status(scene: Scene) -> list[Line]:
     return lines
 
 
+def dashboard(scene: Scene) -> list[Line]:
+    """The dashboard's page: the first look, and the messages that it asks for afterwards."""
+    scene.warm()
+    app = scene.app()
+    with scene.heard() as lines:
+        assert len(app.overview()["strips"]) == 1
+        assert app.messages()["counts"] == []
+    return lines
+
+
 def doctor(scene: Scene) -> list[Line]:
     """`doctor`."""
     app = scene.app()
@@ -208,6 +218,7 @@ KINDS: Mapping[str, Callable[[Scene], list[Line]]] = {
         put,
         replay,
         status,
+        dashboard,
         doctor,
     )
 }

@@ -9,6 +9,9 @@ DESCRIBE TABLE customerio.ingest_streams;
 -- {"app":"customerio_ingest","at":"prepare"}
 DESCRIBE TABLE customerio.ingest_alerts;
 
+-- {"app":"customerio_ingest","at":"prepare"}
+DESCRIBE TABLE customerio.ingest_freshness;
+
 -- {"app":"customerio_ingest","stream":"deliveries of workspace 1"}
 SELECT generation, lease_owner, lease_expires_at
 FROM customerio.ingest_streams
@@ -475,6 +478,7 @@ SELECT
     ) AS resent,
     COUNT_IF(known.late AND known.arrived_at >= known.since AND known.sequence < known.reached) AS restarted,
     COALESCE(MAX(streams.takeovers), 0) AS takeovers,
+    COUNT_IF(known.status = 'pending') AS pending,
     MIN(IFF(known.status = 'pending', known.arrived_at, NULL)) AS oldest_pending_at,
     MAX(known.arrived_at) AS last_arrived_at,
     LISTAGG(

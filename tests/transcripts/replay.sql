@@ -9,6 +9,9 @@ DESCRIBE TABLE customerio.ingest_streams;
 -- {"app":"customerio_ingest","at":"prepare"}
 DESCRIBE TABLE customerio.ingest_alerts;
 
+-- {"app":"customerio_ingest","at":"prepare"}
+DESCRIBE TABLE customerio.ingest_freshness;
+
 -- {"app":"customerio_ingest"}
 SELECT DISTINCT workspace_id, dataset
 FROM customerio.ingest_files

@@ -16,6 +16,7 @@ SELECT
     streams.last_arrived_at,
     streams.last_loaded_at,
     files.oldest_pending_at,
+    files.incomplete_since,
     streams.lease_owner,
     streams.lease_expires_at
 FROM (
@@ -29,7 +30,8 @@ FROM (
         COUNT_IF(status = 'superseded') AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
-        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
+        MIN(IFF(status IN ('pending', 'rejected'), arrived_at, NULL)) AS incomplete_since
     FROM customerio.ingest_files
     GROUP BY COALESCE(workspace_id, 0), COALESCE(dataset, 'unclassified')
 ) AS files
@@ -40,6 +42,12 @@ FULL OUTER JOIN (
 ) AS streams
     ON streams.workspace_id = files.workspace_id AND streams.dataset = files.dataset
 ORDER BY 1, 2;
+
+-- {"app":"customerio_ingest"}
+SELECT kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+FROM customerio.ingest_alerts
+WHERE closed_at IS NULL OR owed <> '[]'
+ORDER BY kind, subject;
 
 -- {"app":"customerio_ingest","files":2}
 SELECT listed.value:blob_name::VARCHAR AS blob_name, listed.value:etag::VARCHAR AS etag
@@ -66,6 +74,7 @@ SELECT
     streams.last_arrived_at,
     streams.last_loaded_at,
     files.oldest_pending_at,
+    files.incomplete_since,
     streams.lease_owner,
     streams.lease_expires_at
 FROM (
@@ -79,7 +88,8 @@ FROM (
         COUNT_IF(status = 'superseded') AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
-        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
+        MIN(IFF(status IN ('pending', 'rejected'), arrived_at, NULL)) AS incomplete_since
     FROM customerio.ingest_files
     GROUP BY COALESCE(workspace_id, 0), COALESCE(dataset, 'unclassified')
 ) AS files
@@ -90,3 +100,9 @@ FULL OUTER JOIN (
 ) AS streams
     ON streams.workspace_id = files.workspace_id AND streams.dataset = files.dataset
 ORDER BY 1, 2;
+
+-- {"app":"customerio_ingest"}
+SELECT kind, subject, severity, opened_at, last_seen_at, notified_at, closed_at, since, detail, owed
+FROM customerio.ingest_alerts
+WHERE closed_at IS NULL OR owed <> '[]'
+ORDER BY kind, subject;

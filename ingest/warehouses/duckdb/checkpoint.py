@@ -18,6 +18,7 @@ from ingest.errors import WarehouseBusy, WarehouseUnavailable
 from ingest.facts import Facts, FileRecord
 from ingest.naming import UNCLASSIFIED, Stream
 from ingest.ordering import OrderKey
+from ingest.spans import span
 from ingest.warehouses import queries
 from ingest.warehouses.duckdb import rows, snapshot
 from ingest.warehouses.duckdb.file import ALIAS, database_file
@@ -26,6 +27,7 @@ from ingest.warehouses.duckdb.reading import quoted
 from ingest.warehouses.duckdb.turns import claiming, loading
 from ingest.warehouses.owners import gone
 from ingest.warehouses.records import (
+    alert_record,
     arrival,
     aware,
     file_record,
@@ -34,7 +36,7 @@ from ingest.warehouses.records import (
     stream_facts,
 )
 
-_ALSO = ("create_streams", "create_alerts", "note_undeclared", "count_takeovers")
+_ALSO = ("create_streams", "create_alerts", "note_undeclared", "count_takeovers", "create_freshness")
 _STATUS_PATIENCE = 1.0
 _SNAPSHOT_EVERY = 1.0
 
@@ -197,7 +199,8 @@ class Checkpoint:
         cursor.execute("BEGIN")
         try:
             yield
-            cursor.execute("COMMIT")
+            with span("commit"):
+                cursor.execute("COMMIT")
         except BaseException as error:
             self._after_failure(cursor)
             if isinstance(error, duckdb.TransactionException) and "conflict" in str(error).lower():
@@ -232,9 +235,11 @@ class Checkpoint:
     def _facts(self, cursor: duckdb.DuckDBPyConnection, now: datetime) -> Facts:
         try:
             found = cursor.execute(self._sql["facts"]).fetchall()
+            known = [alert_record(row) for row in cursor.execute(self._sql["alerts"]).fetchall()]
         except duckdb.CatalogException:
             return Facts(now, ())
-        return Facts(now, tuple(stream_facts(row) for row in found))
+        alerts = tuple(alert for alert in known if alert.closed_at is None)
+        return Facts(now, tuple(stream_facts(row) for row in found), alerts=alerts)
 
     def _publish(self, *, at_once: bool = False) -> None:
         """Write the facts down for those who cannot get in; a status that cannot be written stops nobody's load."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ingest.datasets import LINEAGE, Column, Dataset
 from ingest.errors import BatchRefused
 from ingest.ports import FileToLoad, RowCount
+from ingest.spans import span
 from ingest.warehouses.duckdb.integrity import keep_their_word
 from ingest.warehouses.duckdb.known_keys import BloomFilter
 from ingest.warehouses.duckdb.reading import quoted, source
@@ -47,6 +48,14 @@ def merge(cursor: duckdb.DuckDBPyConnection, batch: Batch, known: BloomFilter | 
     Runs inside the caller's transaction. Raises BatchRefused when the files do not hold what their footers say, and
     whatever DuckDB raises over damaged bytes or values that do not fit.
     """
+    with span("stage"):
+        _stage(cursor, batch)
+    with span("merge"):
+        return _merge(cursor, batch, known)
+
+
+def _stage(cursor: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+    """Make the files known, hold them against their footers, and read their keys."""
     table, dataset, files = batch.table, batch.dataset, batch.files
     _register(cursor, files)
     if not keep_their_word(cursor, files, dataset, verify=batch.verify):
@@ -56,6 +65,10 @@ def merge(cursor: duckdb.DuckDBPyConnection, batch: Batch, known: BloomFilter | 
     keys = [column for column in batch.columns if column.name in (*dataset.key, dataset.recency, dataset.born)]
     kind = "TABLE" if stored else "VIEW"
     cursor.execute(f"CREATE TEMP {kind} batch_keys AS {source(files, keys)}")
+
+
+def _merge(cursor: duckdb.DuckDBPyConnection, batch: Batch, known: BloomFilter | None) -> list[RowCount]:
+    table, dataset, files = batch.table, batch.dataset, batch.files
     _find_beaten_in_batch(cursor, dataset)
     find_stored(cursor, table, dataset, known)
     with handing_down(cursor):

@@ -59,6 +59,51 @@ ALTER TABLE {schema}.ingest_files ADD COLUMN IF NOT EXISTS undeclared VARCHAR
 -- name: count_takeovers
 ALTER TABLE {schema}.ingest_streams ADD COLUMN IF NOT EXISTS takeovers BIGINT DEFAULT 0
 
+-- What `python -m ingest status` says, as far as the tables know it: they cannot look into the container.
+
+-- name: create_freshness
+CREATE OR REPLACE VIEW {schema}.ingest_freshness AS
+SELECT
+    files.workspace_id,
+    files.dataset,
+    files.arrived,
+    files.loaded,
+    files.pending,
+    files.rejected,
+    streams.last_version,
+    streams.last_sequence,
+    files.last_arrived_at,
+    files.last_loaded_at,
+    coalesce(files.incomplete_since, files.last_arrived_at) AS complete_through,
+    coalesce(
+        greatest(0, epoch(make_timestamp(epoch_us(current_timestamp)) - files.oldest_pending_at)), 0
+    )::DOUBLE AS lag_seconds,
+    (
+        SELECT count(*)
+        FROM {schema}.ingest_alerts AS alerts
+        WHERE alerts.closed_at IS NULL
+            AND alerts.subject IN (
+                files.dataset || ' of workspace ' || files.workspace_id, 'workspace ' || files.workspace_id
+            )
+    ) AS open_alerts
+FROM (
+    SELECT
+        workspace_id,
+        dataset,
+        count(*) AS arrived,
+        count(loaded_at) AS loaded,
+        count(*) FILTER (status = 'pending') AS pending,
+        count(*) FILTER (status = 'rejected') AS rejected,
+        max(arrived_at) AS last_arrived_at,
+        max(loaded_at) AS last_loaded_at,
+        min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at,
+        min(arrived_at) FILTER (status IN ('pending', 'rejected')) AS incomplete_since
+    FROM {schema}.ingest_files
+    WHERE workspace_id IS NOT NULL
+    GROUP BY workspace_id, dataset
+) AS files
+LEFT JOIN {schema}.ingest_streams AS streams USING (workspace_id, dataset)
+
 -- name: unsettled
 SELECT listed.blob_name, listed.etag
 FROM listed
@@ -231,6 +276,7 @@ SELECT
     count(*) FILTER (sequence_end IS NOT NULL AND arrived_at >= $since AND first_loaded_at < $since) AS resent,
     count(*) FILTER (late AND arrived_at >= $since AND sequence < reached) AS restarted,
     coalesce(max(streams.takeovers), 0) AS takeovers,
+    count(*) FILTER (status = 'pending') AS pending,
     min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at,
     max(arrived_at) AS last_arrived_at,
     string_agg(DISTINCT undeclared, '; ') FILTER (
@@ -282,6 +328,7 @@ SELECT
     streams.last_arrived_at,
     streams.last_loaded_at,
     files.oldest_pending_at,
+    files.incomplete_since,
     streams.lease_owner,
     streams.lease_expires_at
 FROM (
@@ -295,9 +342,51 @@ FROM (
         count(*) FILTER (status = 'superseded') AS superseded,
         count(*) FILTER (late) AS late,
         sum(rows_applied)::BIGINT AS rows_applied,
-        min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at
+        min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at,
+        min(arrived_at) FILTER (status IN ('pending', 'rejected')) AS incomplete_since
     FROM {schema}.ingest_files
     GROUP BY ALL
 ) AS files
 FULL JOIN {schema}.ingest_streams AS streams USING (workspace_id, dataset)
 ORDER BY workspace_id, dataset
+
+-- name: cells
+SELECT
+    coalesce(workspace_id, 0) AS workspace_id,
+    coalesce(dataset, 'unclassified') AS dataset,
+    time_bucket(INTERVAL 15 MINUTE, arrived_at) AS begin,
+    count(*) AS arrived,
+    count(loaded_at) AS loaded,
+    count(*) FILTER (late) AS late,
+    count(*) FILTER (status = 'rejected') AS rejected,
+    count(*) FILTER (status = 'superseded') AS superseded
+FROM {schema}.ingest_files
+WHERE arrived_at >= $since
+GROUP BY ALL
+ORDER BY ALL
+
+-- name: hours
+SELECT
+    date_trunc('hour', loaded_at) AS begin,
+    count(*) AS files,
+    sum(rows_applied) AS rows_applied,
+    quantile_cont(epoch(loaded_at - arrived_at), 0.5) AS median_seconds,
+    quantile_cont(epoch(loaded_at - arrived_at), 0.95) AS p95_seconds
+FROM {schema}.ingest_files
+WHERE loaded_at >= $since
+GROUP BY ALL
+ORDER BY ALL
+
+-- name: messages
+SELECT
+    metrics.workspace_id,
+    metrics.created_at::DATE AS day,
+    coalesce(deliveries.delivery_type, 'unknown') AS channel,
+    metrics.metric,
+    count(DISTINCT metrics.delivery_id) AS messages
+FROM {schema}.metrics AS metrics
+LEFT JOIN {schema}.deliveries AS deliveries
+    ON deliveries.workspace_id = metrics.workspace_id AND deliveries.delivery_id = metrics.delivery_id
+WHERE metrics.created_at >= $since
+GROUP BY ALL
+ORDER BY ALL

@@ -16,13 +16,13 @@ from ingest.errors import BatchRefused, ContractBroken, IngestError, WarehouseUn
 from ingest.ordering import order_key
 from ingest.ports import Check, FileToLoad, RowCount
 from ingest.warehouses.duckdb import rows
+from ingest.warehouses.duckdb.activity import Activity
 from ingest.warehouses.duckdb.checkpoint import count, held, registered
 from ingest.warehouses.duckdb.file import ALIAS, THREADS
 from ingest.warehouses.duckdb.integrity import diagnose, is_about_the_data
 from ingest.warehouses.duckdb.known_keys import BloomFilter, Known, KnownKeys
 from ingest.warehouses.duckdb.merge import Batch, merge
 from ingest.warehouses.duckdb.reading import KINDS, TYPES, quoted
-from ingest.warehouses.duckdb.rounds import Rounds
 from ingest.warehouses.duckdb.search import key_hashes
 from ingest.warehouses.duckdb.turns import loading
 from ingest.warehouses.records import lost, naive
@@ -35,7 +35,7 @@ SMALL_BATCH = 0.1
 """What part of the table a batch may be for the filter to be worth asking."""
 
 
-class DuckDBWarehouse(Rounds):
+class DuckDBWarehouse(Activity):
     """The tables and the checkpoint in one DuckDB file."""
 
     def __init__(

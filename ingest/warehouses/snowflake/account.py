@@ -33,7 +33,7 @@ def checks(query: Query, names: Names) -> list[Check]:
         ("Snowflake role", f"sessions have the role {names.role}", account.has_role),
         ("Snowflake warehouse", f"{names.warehouse} can be used", account.uses_warehouse),
         ("Snowflake schema", f"{schema} can be used", account.uses_schema),
-        ("Snowflake tables", f"{names.role} may make tables in {schema}", account.makes_tables),
+        ("Snowflake tables", f"{names.role} may make tables and a view in {schema}", account.makes_tables),
     ]
     if names.load == "copy":
         found += [
@@ -79,10 +79,11 @@ class _Account:
         self._expect(f"USE SCHEMA {name}", what, "schema", "schema_grants")
 
     def makes_tables(self) -> None:
-        """Raise unless the role, or a role granted to it, may make tables in the schema."""
-        if not self._may("CREATE TABLE"):
-            what = f"{self._names.role} may not make tables in {self._names.qualified_schema}."
-            raise self._missing(what, "schema_grants")
+        """Raise unless the role, or a role granted to it, may make tables and views in the schema."""
+        for privilege, what in (("CREATE TABLE", "tables"), ("CREATE VIEW", "views")):
+            if not self._may(privilege):
+                lacks = f"{self._names.role} may not make {what} in {self._names.qualified_schema}."
+                raise self._missing(lacks, "schema_grants")
 
     def makes_stages(self) -> None:
         """Raise unless the role, or a role granted to it, may make stages in the schema."""

@@ -21,6 +21,7 @@ from ingest.ordering import OrderKey
 from ingest.warehouses import queries, records
 from ingest.warehouses.owners import gone
 from ingest.warehouses.records import (
+    alert_record,
     arrival,
     aware,
     file_record,
@@ -151,11 +152,13 @@ class Checkpoint:
         """Sum the checkpoint tables up; where there are none yet, nothing has arrived."""
         try:
             found = self._patiently(self._rows, "sum the checkpoint up", "facts", {})
+            known = [alert_record(row) for row in self._patiently(self._rows, "read alerts", "alerts", {})]
         except Trouble as trouble:
             if trouble.number != MISSING:
                 raise
             return Facts(now, ())
-        return Facts(now, tuple(stream_facts(row) for row in found))
+        alerts = tuple(alert for alert in known if alert.closed_at is None)
+        return Facts(now, tuple(stream_facts(row) for row in found), alerts=alerts)
 
     def _prepare(self) -> None:
         with self._sessions.session(at="prepare") as session:
@@ -168,7 +171,7 @@ class Checkpoint:
                     raise
                 session.run("create its schema", self._sql["create_schema"])
                 session.run("create its tables", self._sql["create_files"])
-            for name in ("create_streams", "create_alerts", "note_undeclared", "count_takeovers"):
+            for name in ("create_streams", "create_alerts", "note_undeclared", "count_takeovers", "create_freshness"):
                 session.run("create its tables", self._sql[name])
 
     def _is_complete(self, session: Session) -> bool:
@@ -180,6 +183,7 @@ class Checkpoint:
                     (f"{self._schema}.ingest_files", "UNDECLARED"),
                     (f"{self._schema}.ingest_streams", "TAKEOVERS"),
                     (f"{self._schema}.ingest_alerts", "OWED"),
+                    (f"{self._schema}.ingest_freshness", "OPEN_ALERTS"),
                 )
             )
         except Trouble as trouble:

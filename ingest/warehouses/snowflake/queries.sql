@@ -63,6 +63,59 @@ ALTER TABLE {schema}.ingest_files ADD COLUMN IF NOT EXISTS undeclared VARCHAR
 -- name: count_takeovers
 ALTER TABLE {schema}.ingest_streams ADD COLUMN IF NOT EXISTS takeovers NUMBER(19, 0) DEFAULT 0
 
+-- What `python -m ingest status` says, as far as the tables know it: they cannot look into the container.
+
+-- name: create_freshness
+CREATE OR REPLACE VIEW {schema}.ingest_freshness COPY GRANTS AS
+SELECT
+    files.workspace_id,
+    files.dataset,
+    files.arrived,
+    files.loaded,
+    files.pending,
+    files.rejected,
+    streams.last_version,
+    streams.last_sequence,
+    files.last_arrived_at,
+    files.last_loaded_at,
+    COALESCE(files.incomplete_since, files.last_arrived_at) AS complete_through,
+    COALESCE(GREATEST(0, DATEDIFF('second', files.oldest_pending_at, SYSDATE())), 0) AS lag_seconds,
+    COALESCE(alerts.open_alerts, 0) AS open_alerts
+FROM (
+    SELECT
+        workspace_id,
+        dataset,
+        COUNT(*) AS arrived,
+        COUNT(loaded_at) AS loaded,
+        COUNT_IF(status = 'pending') AS pending,
+        COUNT_IF(status = 'rejected') AS rejected,
+        MAX(arrived_at) AS last_arrived_at,
+        MAX(loaded_at) AS last_loaded_at,
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
+        MIN(IFF(status IN ('pending', 'rejected'), arrived_at, NULL)) AS incomplete_since
+    FROM {schema}.ingest_files
+    WHERE workspace_id IS NOT NULL
+    GROUP BY workspace_id, dataset
+) AS files
+LEFT JOIN (
+    SELECT workspace_id, dataset, last_version, last_sequence
+    FROM {schema}.ingest_streams
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY workspace_id, dataset ORDER BY generation DESC) = 1
+) AS streams
+    ON streams.workspace_id = files.workspace_id AND streams.dataset = files.dataset
+LEFT JOIN (
+    SELECT named.workspace_id, named.dataset, COUNT(*) AS open_alerts
+    FROM (SELECT DISTINCT workspace_id, dataset FROM {schema}.ingest_files WHERE workspace_id IS NOT NULL) AS named
+    JOIN {schema}.ingest_alerts AS known
+        ON known.closed_at IS NULL
+        AND (
+            known.subject = named.dataset || ' of workspace ' || named.workspace_id
+            OR known.subject = 'workspace ' || named.workspace_id
+        )
+    GROUP BY named.workspace_id, named.dataset
+) AS alerts
+    ON alerts.workspace_id = files.workspace_id AND alerts.dataset = files.dataset
+
 -- name: settled
 SELECT
     COUNT(*) AS files,
@@ -311,6 +364,7 @@ SELECT
     ) AS resent,
     COUNT_IF(known.late AND known.arrived_at >= known.since AND known.sequence < known.reached) AS restarted,
     COALESCE(MAX(streams.takeovers), 0) AS takeovers,
+    COUNT_IF(known.status = 'pending') AS pending,
     MIN(IFF(known.status = 'pending', known.arrived_at, NULL)) AS oldest_pending_at,
     MAX(known.arrived_at) AS last_arrived_at,
     LISTAGG(
@@ -377,6 +431,7 @@ SELECT
     streams.last_arrived_at,
     streams.last_loaded_at,
     files.oldest_pending_at,
+    files.incomplete_since,
     streams.lease_owner,
     streams.lease_expires_at
 FROM (
@@ -390,7 +445,8 @@ FROM (
         COUNT_IF(status = 'superseded') AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
-        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at
+        MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
+        MIN(IFF(status IN ('pending', 'rejected'), arrived_at, NULL)) AS incomplete_since
     FROM {schema}.ingest_files
     GROUP BY COALESCE(workspace_id, 0), COALESCE(dataset, 'unclassified')
 ) AS files
@@ -401,3 +457,44 @@ FULL OUTER JOIN (
 ) AS streams
     ON streams.workspace_id = files.workspace_id AND streams.dataset = files.dataset
 ORDER BY 1, 2
+
+-- name: cells
+SELECT
+    COALESCE(workspace_id, 0) AS workspace_id,
+    COALESCE(dataset, 'unclassified') AS dataset,
+    DATEADD('minute', 15 * FLOOR(MINUTE(arrived_at) / 15), DATE_TRUNC('hour', arrived_at)) AS begins_at,
+    COUNT(*) AS arrived,
+    COUNT(loaded_at) AS loaded,
+    COUNT_IF(late) AS late,
+    COUNT_IF(status = 'rejected') AS rejected,
+    COUNT_IF(status = 'superseded') AS superseded
+FROM {schema}.ingest_files
+WHERE arrived_at >= '{since}'::TIMESTAMP_NTZ
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3
+
+-- name: hours
+SELECT
+    DATE_TRUNC('hour', loaded_at) AS begins_at,
+    COUNT(*) AS files,
+    SUM(rows_applied) AS rows_applied,
+    PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY DATEDIFF('millisecond', arrived_at, loaded_at)) / 1000 AS median_seconds,
+    PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY DATEDIFF('millisecond', arrived_at, loaded_at)) / 1000 AS p95_seconds
+FROM {schema}.ingest_files
+WHERE loaded_at >= '{since}'::TIMESTAMP_NTZ
+GROUP BY 1
+ORDER BY 1
+
+-- name: messages
+SELECT
+    metrics.workspace_id,
+    TO_DATE(metrics.created_at) AS created_on,
+    COALESCE(deliveries.delivery_type, 'unknown') AS channel,
+    metrics.metric,
+    COUNT(DISTINCT metrics.delivery_id) AS messages
+FROM {schema}.metrics AS metrics
+LEFT JOIN {schema}.deliveries AS deliveries
+    ON deliveries.workspace_id = metrics.workspace_id AND deliveries.delivery_id = metrics.delivery_id
+WHERE metrics.created_at >= '{since}'::TIMESTAMP_NTZ
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4

@@ -13,6 +13,7 @@ import snowflake.connector
 from snowflake.connector import SnowflakeConnection, errors
 from snowflake.connector.cursor import SnowflakeCursor
 
+from ingest.spans import span
 from ingest.warehouses.snowflake.faults import Trouble, translated
 
 # The connector writes addresses, accounts and causes at INFO, and statements at DEBUG.
@@ -62,7 +63,8 @@ class Session:
         self.run("begin", "BEGIN")
         try:
             yield
-            self.run("commit", "COMMIT")
+            with span("commit"):
+                self.run("commit", "COMMIT")
         except BaseException:
             # A session that cannot even roll back is not used again: Snowflake rolls back what it leaves open.
             try:

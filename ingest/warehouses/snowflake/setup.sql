@@ -7,8 +7,8 @@
 -- integration, ACCOUNTADMIN. Fill in what stands in <angle brackets>. It may be run again at any time: nothing that is
 -- there is replaced, and no data is touched. Afterwards `python -m ingest doctor` tells what is still missing.
 --
--- The ingestor's role gets USAGE of one database, one schema and one virtual warehouse, and CREATE TABLE in the schema.
--- It owns the tables it makes, and may read the landing container. It has nothing else.
+-- The ingestor's role gets USAGE of one database, one schema and one virtual warehouse, and CREATE TABLE and CREATE
+-- VIEW in the schema. It owns the tables it makes, and may read the landing container. It has nothing else.
 
 -- name: warehouse
 -- SYSADMIN: compute. It sleeps after a minute without work, and no statement runs for longer than half an hour.
@@ -42,11 +42,13 @@ USE ROLE SECURITYADMIN;
 GRANT USAGE ON WAREHOUSE {warehouse} TO ROLE {role};
 
 -- name: schema_grants
--- CREATE TABLE is for the checkpoint and the data tables; temporary tables need no more than USAGE.
+-- CREATE TABLE is for the checkpoint and the data tables, CREATE VIEW for ingest_freshness; temporary tables need no
+-- more than USAGE.
 USE ROLE SECURITYADMIN;
 GRANT USAGE ON DATABASE {database} TO ROLE {role};
 GRANT USAGE ON SCHEMA {qualified_schema} TO ROLE {role};
 GRANT CREATE TABLE ON SCHEMA {qualified_schema} TO ROLE {role};
+GRANT CREATE VIEW ON SCHEMA {qualified_schema} TO ROLE {role};
 
 -- name: put_grants
 -- The temporary stage that files are put into.
@@ -106,6 +108,8 @@ GRANT USAGE ON DATABASE {database} TO ROLE {reader};
 GRANT USAGE ON SCHEMA {qualified_schema} TO ROLE {reader};
 GRANT SELECT ON ALL TABLES IN SCHEMA {qualified_schema} TO ROLE {reader};
 GRANT SELECT ON FUTURE TABLES IN SCHEMA {qualified_schema} TO ROLE {reader};
+GRANT SELECT ON ALL VIEWS IN SCHEMA {qualified_schema} TO ROLE {reader};
+GRANT SELECT ON FUTURE VIEWS IN SCHEMA {qualified_schema} TO ROLE {reader};
 
 -- name: integration
 -- ACCOUNTADMIN: Snowflake's own way into the landing container, without keys. Never replace it: a new one would have to

@@ -11,22 +11,23 @@ from ingest.datasets import DATASETS, LINEAGE, Column, Dataset, Kind
 from ingest.errors import ContractBroken
 from ingest.ordering import order_key
 from ingest.ports import Check, FileToLoad, RowCount
+from ingest.spans import span
 from ingest.warehouses import records
 from ingest.warehouses.records import lost
 from ingest.warehouses.snowflake import account
+from ingest.warehouses.snowflake.activity import Activity
 from ingest.warehouses.snowflake.checkpoint import held, instant, tag_of
 from ingest.warehouses.snowflake.columns import LONGEST_NAME, TYPES, called, declaration, kind_of, quoted
 from ingest.warehouses.snowflake.faults import MISSING, Trouble
 from ingest.warehouses.snowflake.merging import check_off, merge
 from ingest.warehouses.snowflake.names import Names
-from ingest.warehouses.snowflake.rounds import Rounds
 from ingest.warehouses.snowflake.session import Session, Sessions
 from ingest.warehouses.snowflake.staging import Source, Staged, stage
 
 _LINEAGE = {column.name for column in LINEAGE}
 
 
-class SnowflakeWarehouse(Rounds):
+class SnowflakeWarehouse(Activity):
     """The tables and the checkpoint in one schema.
 
     The files go from the container to a staging table without this process, unless `source` puts them there.
@@ -101,12 +102,14 @@ class SnowflakeWarehouse(Rounds):
         columns = [
             Column(name, kind, name in _required(dataset)) for name, kind in self._described(session, dataset).items()
         ]
-        staged = stage(session, staging, columns, files, self._source)
+        with span("stage"):
+            staged = stage(session, staging, columns, files, self._source)
         listed, moment = _listed(staged, files), instant(now)
         newest = max((file.arrival.name for file in files), key=order_key)
         advances = not files[-1].late
         with session.transaction():
-            session.run("merge a batch", merge(table, staging, dataset, columns), [moment, listed])
+            with span("merge"):
+                session.run("merge a batch", merge(table, staging, dataset, columns), [moment, listed])
             checked = session.run(
                 "check a batch off",
                 check_off(self._schema, table, staging, dataset),
