@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from ingest import screen
+from ingest import dossier, screen, sheet
 from ingest.access import DAYS, Region
 from ingest.errors import IngestError, SettingsError
 from ingest.exporters import set_up
@@ -88,6 +88,25 @@ def rejected(
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     else:
         screen.show_rejected(_out, records)
+
+
+@app.command()
+def inspect(
+    blob: Annotated[
+        str, typer.Argument(help="The blob's name, with or without the prefix, or the path of a local file.")
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show all there is to know about one file, and what would happen to it now. Nothing is changed."""
+    inspection = _build().inspect(blob)
+    found = dossier.document(inspection)
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    else:
+        sheet.show(_out, found)
+    if inspection.outlook.needs_person:
+        raise typer.Exit(NEEDS_A_PERSON)
 
 
 @app.command()

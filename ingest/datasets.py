@@ -53,6 +53,11 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lookup", {column.name: column for column in self.columns})
 
+    @property
+    def first_columns(self) -> tuple[Column, ...]:
+        """What its table is made with."""
+        return tuple(column for column in self.columns if column.since == 1)
+
 
 LINEAGE: tuple[Column, ...] = (
     Column("_blob_name", Kind.STRING, required=True),

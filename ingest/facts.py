@@ -48,6 +48,24 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FileHistory:
+    """What the checkpoint knows of one ETag of a blob name. The rows are None until it is loaded."""
+
+    etag: str
+    size: int
+    status: Status
+    arrived_at: datetime
+    loaded_at: datetime | None
+    deleted_at: datetime | None
+    attempts: int
+    late: bool
+    rows_read: int | None
+    rows_applied: int | None
+    batch_id: str | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recent:
     """What is remarkable about a stream's files of late."""
 

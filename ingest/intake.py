@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,18 +14,14 @@ from typing import Self
 from ingest import scratch
 from ingest.arrivals import Arrival, Blob
 from ingest.contract import Footer
-from ingest.errors import FileUnreadable, IngestError
-from ingest.parquet import length_of_footer, read_footer, read_footer_of_end
+from ingest.errors import IngestError
+from ingest.parquet import end_with_footer, read_footer, read_footer_of_end
 from ingest.ports import Fetched, Landing, Unfetched
 
 _WORKERS = 3
 _MANY_WORKERS = 16
-_GUESS = 64 * 1024
-"""Bytes asked for at first: the footers of most files, in one request."""
 _YOUNG = timedelta(minutes=1)
 """Times of modification have seconds; the rest allows for clocks that differ."""
-_LARGEST = 64 * 1024 * 1024
-"""Bytes of a footer that is still read."""
 
 
 class LocalCopies:
@@ -72,13 +69,7 @@ class Footers:
             return Unfetched(arrival, error)
 
     def _footer(self, blob: Blob) -> Footer:
-        end = self._landing.end_of(blob, _GUESS) if blob.size else b""
-        needed = length_of_footer(end)
-        if len(end) < needed <= min(blob.size, _LARGEST):
-            end = self._landing.end_of(blob, needed)
-        elif needed > _LARGEST:
-            raise FileUnreadable(f"its footer claims {needed} bytes.", hint="Have it exported again; the blob is kept.")
-        return read_footer_of_end(end, blob.size)
+        return read_footer_of_end(end_with_footer(partial(self._landing.end_of, blob), blob.size), blob.size)
 
 
 class LocalFetch:

@@ -5,6 +5,7 @@ Only the schema and the number of rows: over the chunks of a damaged footer, pya
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from ingest.contract import Field, Footer, Reading
 from ingest.datasets import Kind
 from ingest.errors import FileUnreadable
 
+GUESS = 64 * 1024
+"""Bytes asked for at first: the footers of most files, in one request."""
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a footer that is still read."""
 _MAGIC = b"PAR1"
 
 
@@ -24,11 +29,22 @@ def read_footer(path: Path) -> Footer:
 
 
 def read_footer_of_end(end: bytes, size: int) -> Footer:
-    """Read the footer from the last bytes of a file of `size` bytes: as many as `length_of_footer` says."""
+    """Read the footer from the last bytes of a file of `size` bytes: as many as `end_with_footer` returns."""
     return _read(pa.BufferReader(_MAGIC + end if len(end) < size else end), size)
 
 
-def length_of_footer(end: bytes) -> int:
+def end_with_footer(read: Callable[[int], bytes], size: int) -> bytes:
+    """Return as many of the last bytes of a file of `size` bytes as its footer has; `read` returns the last few."""
+    end = read(GUESS) if size else b""
+    needed = _length_of_footer(end)
+    if len(end) < needed <= min(size, _LARGEST):
+        return read(needed)
+    if needed > _LARGEST:
+        raise FileUnreadable(f"its footer claims {needed} bytes.", hint="Have it exported again; the blob is kept.")
+    return end
+
+
+def _length_of_footer(end: bytes) -> int:
     """Return how many of a file's last bytes are its footer, by the last eight. 0 where there is none."""
     return int.from_bytes(end[-8:-4], "little") + 8 if end[-4:] == _MAGIC else 0
 

@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
 from ingest.contract import Fit, Footer
 from ingest.datasets import Column, Dataset, Kind
-from ingest.errors import IngestError
-from ingest.facts import AlertRecord, Cell, Facts, FileRecord, Hour, MessageCount, Recent
+from ingest.errors import IngestError, Rejection
+from ingest.facts import AlertRecord, Cell, Facts, FileHistory, FileRecord, Hour, MessageCount, Recent
 from ingest.naming import Stream
 from ingest.ordering import OrderKey
 from ingest.outcomes import Outcome
@@ -130,6 +130,14 @@ class RowCount:
     applied: int
 
 
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a warehouse can say of a file before it is loaded. Where the values were not looked at, loading will."""
+
+    values_seen: bool
+    rejection: Rejection | None = None
+
+
 class Warehouse(Protocol):
     """The tables, and the checkpoint beside them.
 
@@ -199,8 +207,11 @@ class Warehouse(Protocol):
         """Return the highest key among the files loaded so far."""
         ...
 
-    def columns(self, dataset: Dataset) -> Mapping[str, Kind]:
-        """Return the columns of the dataset's table, created with what its declaration holds where it is missing."""
+    def columns(self, dataset: Dataset, *, create: bool = True) -> Mapping[str, Kind]:
+        """Return the columns of the dataset's table, created with what its declaration holds where it is missing.
+
+        Without `create` a missing table is left missing: its columns are those it would be made with.
+        """
         ...
 
     def evolve(self, dataset: Dataset, added: Sequence[Column]) -> None:
@@ -213,6 +224,10 @@ class Warehouse(Protocol):
         Raises LeaseLost; BatchRefused when the data of some file of several does not load (FilesRefused where it is
         known which); a Rejection or BlobReplaced when a single file does not. After an error nothing was committed.
         """
+        ...
+
+    def diagnose(self, file: FileToLoad, columns: Mapping[str, Kind]) -> Diagnosis:
+        """Look for what would keep a file out of a table with these columns; nothing is written."""
         ...
 
     def settle(self, lease: Lease, blob: Blob, status: Status, error: str) -> None:
@@ -233,6 +248,10 @@ class Warehouse(Protocol):
 
     def rejected(self, limit: int) -> Sequence[FileRecord]:
         """Return rejected files, the newest first."""
+        ...
+
+    def history(self, container: str, blob_name: str) -> Sequence[FileHistory]:
+        """Return what is known of every ETag of a blob name, the oldest first."""
         ...
 
     def recent(self, since: datetime) -> Sequence[Recent]:

@@ -158,6 +158,7 @@ def show_rejected(console: Console, records: Sequence[FileRecord], *, of: int = 
         console.print(Padding(f"{escape(record.error)}\n{facts}", (0, 0, 0, 2)), highlight=False)
     if of > len(records):
         console.print(f"These are the newest {len(records):,} of {of:,}.")
+    console.print("One of them in full: python -m ingest inspect BLOB", markup=False, highlight=False)
     console.print("After a fix: python -m ingest replay [BLOB ...]", markup=False, highlight=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from azure.storage.blob import ContainerClient, ExponentialRetry
@@ -17,6 +18,7 @@ from ingest.dashboard import messages, overview
 from ingest.doctor import Finding, look
 from ingest.drain import Drain
 from ingest.errors import SettingsError
+from ingest.inspection import Inspection, Inspector
 from ingest.intake import Footers, LocalCopies
 from ingest.landing import CHUNK, AzureLanding
 from ingest.loading import Limits, Parts
@@ -44,6 +46,7 @@ class App:
     clock: SystemClock
     drain: Drain
     sweep: Sweep
+    parts: Parts
 
     def drain_blob(self, blob_name: str) -> Tally:
         """Drain the stream of a blob that an event named."""
@@ -79,6 +82,15 @@ class App:
     def messages(self) -> dict[str, Any]:
         """Return what the dashboard shows of messages, as a document."""
         return messages(self.warehouse, self.clock)
+
+    def inspect(self, asked: str) -> Inspection:
+        """Look at one blob, or at a local file: a path begins with a dot or a slash."""
+        from ingest.anatomy import read_anatomy  # noqa: PLC0415  (it brings DuckDB, whatever the warehouse)
+
+        inspector = Inspector(self.parts, read_anatomy, self.settings.prefix)
+        if asked.startswith((".", "/")) and Path(asked).is_file():
+            return inspector.look_at_file(Path(asked))
+        return inspector.look(asked)
 
     def _deadline(self) -> datetime:
         return self.clock.now() + timedelta(seconds=self.settings.time_budget_seconds)
@@ -124,7 +136,7 @@ def build(settings: Settings, emit: Emit = tell, environment: Mapping[str, str] 
         poison=None if queue is None else AzurePoisonQueue(queue),
         access=ContainerAccess(container),
     )
-    return App(settings, landing, warehouse, clock, drain, sweep)
+    return App(settings, landing, warehouse, clock, drain, sweep, parts)
 
 
 def _notifier(settings: Settings) -> Notifier:

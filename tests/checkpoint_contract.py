@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from ingest.arrivals import Held, Oddity, Status
-from ingest.errors import LeaseLost
-from ingest.naming import UNCLASSIFIED
+from ingest.datasets import DATASETS
+from ingest.errors import ContractBroken, LeaseLost
+from ingest.naming import SWEEP, UNCLASSIFIED
 from ingest.ordering import order_key
 from ingest.ports import Warehouse
 from tests import factories
@@ -242,3 +244,58 @@ class FactsContract(Fixtures):
 
     def test_facts_of_nothing_are_empty(self, bench: Bench) -> None:
         assert bench.warehouse.facts(START).streams == ()
+
+
+class HistoryContract(Fixtures):
+    """What became of every ETag of a name, and what can be said of a file before it is loaded."""
+
+    def test_a_name_that_nobody_recorded_has_no_history(self, warehouse: Warehouse) -> None:
+        assert list(warehouse.history("exports", "deliveries_v4_1_1.parquet")) == []
+
+    def test_history_is_asked_for_before_there_are_tables(self, bench: Bench) -> None:
+        assert list(bench.warehouse.history("exports", "deliveries_v4_1_1.parquet")) == []
+
+    def test_every_etag_of_a_name_is_told_the_oldest_first(self, loader: Loader, warehouse: Warehouse) -> None:
+        loader.load(loader.arrives(of("deliveries", {}, {"delivery_id": "b"}), 1, etag="first"))
+        broken = loader.arrives(of("deliveries", {}), 1, etag="second", modified=LATER)
+        warehouse.settle(loader.lease, broken.arrival.blob, Status.REJECTED, "broken")
+        loader.arrives(of("deliveries", {}), 2)
+        first, second = warehouse.history("exports", broken.arrival.blob.name)
+        assert (first.etag, first.status, first.rows_read, first.rows_applied) == ("first", Status.LOADED, 2, 2)
+        assert (first.arrived_at, first.attempts, first.late, first.error) == (START, 1, False, "")
+        assert (first.loaded_at, first.deleted_at) == (START + timedelta(seconds=1), None)
+        assert first.batch_id == "batch 1"
+        assert (second.etag, second.status, second.error) == ("second", Status.REJECTED, "broken")
+        assert (second.rows_read, second.loaded_at, second.batch_id) == (None, None, None)
+        assert second.size == broken.arrival.blob.size
+        assert list(warehouse.history("another", broken.arrival.blob.name)) == []
+
+    def test_what_was_deleted_keeps_its_history(self, loader: Loader, warehouse: Warehouse) -> None:
+        file = loader.arrives(of("deliveries", {}), 1)
+        loader.load(file)
+        warehouse.mark_deleted(claimed(warehouse, SWEEP), [file.arrival.blob], LATER)
+        (past,) = warehouse.history("exports", file.arrival.blob.name)
+        assert (past.status, past.deleted_at) == (Status.DELETED, LATER)
+        assert past.loaded_at is not None
+
+    def test_a_table_is_looked_at_without_being_made(self, warehouse: Warehouse, bench: Bench) -> None:
+        dataset = DATASETS["metrics"]
+        would_be = dict(warehouse.columns(dataset, create=False))
+        with pytest.raises(Exception, match=r"(?i)metrics"):
+            bench.rows("metrics")
+        assert dict(warehouse.columns(dataset)) == dict(warehouse.columns(dataset, create=False)) == would_be
+
+    def test_a_sound_file_has_nothing_said_against_it(self, loader: Loader, bench: Bench) -> None:
+        file = loader.arrives(of("deliveries", {}))
+        assert loader.warehouse.diagnose(file, loader.warehouse.columns(DATASETS["deliveries"])).rejection is None
+        assert bench.rows("deliveries") == []
+
+    def test_what_a_warehouse_sees_in_a_file_is_what_loading_it_says(self, loader: Loader) -> None:
+        types = {"campaign_id": pa.uint64()}
+        hidden = loader.arrives(of("deliveries", {"delivery_type": None}, write_statistics=False), 1)
+        large = loader.arrives(of("deliveries", {"campaign_id": 2**64 - 1}, types=types), 2)
+        for file in (hidden, large):
+            said = loader.warehouse.diagnose(file, loader.warehouse.columns(DATASETS["deliveries"]))
+            with pytest.raises(ContractBroken) as refused:
+                loader.load(file)
+            assert str(said.rejection) == str(refused.value) if said.values_seen else said.rejection is None

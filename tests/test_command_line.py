@@ -6,77 +6,17 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingest import __main__ as command_line
-from ingest.settings import CATALOGUE
-from ingest.warehouses.duckdb.file import database_file
 from local import customerio
 from local.azurite import ROOT, Azurite
 from tests import factories
+from tests.command_line import Answer, Run, exporter, path, run
 from tests.stand_in import StandIn
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command said, and its exit status."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def text(self) -> str:
-        """Both streams, without the line breaks of a narrow terminal."""
-        return " ".join(f"{self.out} {self.err}".split())
-
-
-Run = Callable[..., Answer]
-
-
-@pytest.fixture
-def exporter(azurite: Azurite, container: str) -> Iterator[customerio.Exporter]:
-    opened = customerio.Exporter(customerio.grant(azurite.connection_string, container))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "warehouse.duckdb"
-    database_file(tmp_path / "warehouse.duckdb", memory_limit="256MB").close()
-
-
-@pytest.fixture
-def run(
-    azurite: Azurite, container: str, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    for setting in CATALOGUE:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(path.parent)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("EXPORT_STORAGE", azurite.connection_string)
-    monkeypatch.setenv("EXPORT_CONTAINER", container)
-    monkeypatch.setenv("DUCKDB_PATH", str(path))
-
-    def run(*words: str, **environment: str) -> Answer:
-        with monkeypatch.context() as patched:
-            for name, value in environment.items():
-                patched.setenv(name, value)
-            patched.setattr(sys, "argv", ["ingest", *words])
-            capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                command_line.main()
-        said = capsys.readouterr()
-        return Answer(int(ended.value.code or 0), said.out, said.err)
-
-    return run
 
 
 def test_a_drain_loads_and_says_how_much(run: Run, exporter: customerio.Exporter) -> None:
@@ -145,12 +85,14 @@ def test_wrong_settings_are_told_in_a_sentence(run: Run) -> None:
     assert "Traceback" not in done.text
 
 
-@pytest.mark.parametrize("words", [["dance"], ["drain", "--fast"], ["rejected", "0"], ["rejected", "--limit", "x"]])
+@pytest.mark.parametrize(
+    "words", [["dance"], ["drain", "--fast"], ["rejected", "0"], ["rejected", "--limit", "x"], ["inspect"]]
+)
 def test_wrong_usage_is_status_2(run: Run, words: list[str]) -> None:
     assert run(*words).status == 2
 
 
-@pytest.mark.parametrize("command", ["drain", "sweep", "status", "rejected", "replay", "doctor"])
+@pytest.mark.parametrize("command", ["drain", "sweep", "status", "rejected", "inspect", "replay", "doctor"])
 def test_every_command_explains_itself(run: Run, command: str) -> None:
     done = run(command, "--help")
     assert done.status == 0

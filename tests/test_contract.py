@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.contract import Drift, Field, Fit, Footer, Reading, check
+from ingest.contract import Drift, Field, Fit, Footer, Judgement, Reading, check, judge
 from ingest.datasets import DATASETS, LINEAGE, Column, Dataset, Kind
 from ingest.errors import ContractBroken
 
@@ -155,3 +155,54 @@ def test_files_of_one_signature_can_be_read_together() -> None:
     same = [fit(footer(rows=rows)).signature() for rows in (1, 2)]
     other = fit(footer(DELIVERIES, field("campaign_id", Kind.INTEGER, physical="int32"))).signature()
     assert same[0] == same[1] != other
+
+
+# Every column's verdict
+
+
+FIELDS = st.lists(
+    st.builds(
+        field,
+        st.sampled_from(
+            ["workspace_id", "Delivery_ID", "delivery_id", "campaign_id", "odd", "ODD", "_ingest_x", "known"]
+        ),
+        st.sampled_from([None, *Kind]),
+        st.sampled_from(Reading),
+    ),
+    max_size=5,
+)
+
+
+@given(FIELDS, st.sets(st.sampled_from([column.name for column in DELIVERIES.columns])), st.sampled_from(Drift))
+def test_a_file_fits_if_every_column_does_and_else_the_first_is_blamed(
+    fields: list[Field], without: set[str], drift: Drift
+) -> None:
+    found = footer(DELIVERIES, *fields, without=tuple(without))
+    table = {**TABLE, "known": Kind.STRING}
+    verdicts = judge(found, DELIVERIES, table, drift)
+    wrong = [verdict.error for verdict in verdicts if verdict.judgement is Judgement.BROKEN]
+    try:
+        check(found, DELIVERIES, table, drift)
+    except ContractBroken as error:
+        assert str(error) == str(wrong[0])
+    else:
+        assert wrong == []
+
+
+@given(FIELDS)
+def test_every_column_of_file_declaration_and_table_has_one_verdict(fields: list[Field]) -> None:
+    found = footer(DELIVERIES, *fields)
+    verdicts = judge(found, DELIVERIES, {**TABLE, "known": Kind.STRING}, Drift.EVOLVE)
+    brought = [verdict.field for verdict in verdicts if verdict.field is not None]
+    assert sorted(map(id, brought)) == sorted(map(id, found.fields))
+    named = [verdict.column.name.lower() for verdict in verdicts]
+    assert {*TABLE, "known"} <= set(named)
+
+
+def test_nulls_that_a_footer_states_count_in_required_columns_only() -> None:
+    stated = {"delivery_type": 3, "campaign_id": 2, "seq_num": None}
+    verdicts = judge(footer(), DELIVERIES, TABLE, Drift.EVOLVE, stated)
+    (broken,) = [verdict for verdict in verdicts if verdict.judgement is Judgement.BROKEN]
+    assert str(broken.error).startswith(
+        "column 'delivery_type': expected a required STRING without nulls, found 3 nulls."
+    )

@@ -21,9 +21,9 @@ import pytest
 from sqlfluff.core import FluffConfig, Linter
 
 from ingest.arrivals import Blob
-from ingest.intake import _GUESS
 from ingest.landing import AzureLanding
 from ingest.outcomes import BatchLoaded, FileSuperseded
+from ingest.parquet import GUESS
 from ingest.warehouses import queries
 from local import azurite, customerio
 from tests import factories
@@ -254,11 +254,11 @@ def test_only_footers_pass_through_the_function(scene: Scene, monkeypatch: pytes
         factories.parquet("deliveries", [{"delivery_id": uuid.uuid4().hex} for _ in range(rows)])
         for rows in (2_000, 20_000)
     )
-    assert len(many) > 5 * len(few) > 5 * _GUESS
+    assert len(many) > 5 * len(few) > 5 * GUESS
     for content in (few, many):
         passed.clear()
         app.drain_blob(scene.write_many(range(len(content), len(content) + 20), content))
-        assert passed == [_GUESS] * 20
+        assert passed == [GUESS] * 20
     assert sum(isinstance(outcome, BatchLoaded) for outcome in scene.outcomes) == 3
     assert scene.rows("SELECT COUNT(*) FROM deliveries") == [(2 + 22_000,)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.activity_contract import ActivityContract, FreshnessContract
-from tests.checkpoint_contract import ArrivalContract, FactsContract, LeaseContract
+from tests.checkpoint_contract import ArrivalContract, FactsContract, HistoryContract, LeaseContract
 from tests.columns_contract import ColumnsContract, RefusalContract
 from tests.loading_contract import CommitContract, NewestContract
 from tests.sweep_contract import AlertContract, DeletionContract, RecentContract
@@ -13,6 +13,7 @@ class WarehouseContract(
     LeaseContract,
     ArrivalContract,
     FactsContract,
+    HistoryContract,
     CommitContract,
     NewestContract,
     ColumnsContract,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.arrivals import Arrival, Blob, Lease, Oddity, Status
 from ingest.errors import LeaseLost
-from ingest.facts import AlertRecord, Cell, FileRecord, Hour, MessageCount, Recent, StreamFacts
+from ingest.facts import AlertRecord, Cell, FileHistory, FileRecord, Hour, MessageCount, Recent, StreamFacts
 from ingest.naming import Stream, parse
 from ingest.ports import FileToLoad, RowCount
 
@@ -85,6 +85,25 @@ def file_record(row: Sequence[Any]) -> FileRecord:
     """Return a row of the query `rejected` as a value."""
     name, etag, workspace, dataset, size, status, arrived, attempts, error = row
     return FileRecord(name, etag, workspace, dataset, size, Status(status), aware(arrived), attempts, error or "")
+
+
+def file_history(row: Sequence[Any]) -> FileHistory:
+    """Return a row of the query `history` as a value."""
+    etag, size, status, arrived, loaded, deleted, attempts, late, read, applied, batch_id, error = row
+    return FileHistory(
+        etag=etag,
+        size=size,
+        status=Status(status),
+        arrived_at=aware(arrived),
+        loaded_at=aware_or_none(loaded),
+        deleted_at=aware_or_none(deleted),
+        attempts=attempts,
+        late=late,
+        rows_read=read,
+        rows_applied=applied,
+        batch_id=batch_id,
+        error=error or "",
+    )
 
 
 def recent(row: Sequence[Any]) -> Recent:

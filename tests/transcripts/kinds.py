@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ingest.contract import Drift
 from ingest.outcomes import BatchLoaded, BlobsDeleted, Discovered, FileRejected, FilesReopened, FileSuperseded
+from ingest.outlook import Standing
 from ingest.wiring import App, examine
 from tests import factories
 from tests.transcripts import Line, Scene
@@ -193,6 +194,15 @@ def dashboard(scene: Scene) -> list[Line]:
     return lines
 
 
+def inspect(scene: Scene) -> list[Line]:
+    """`inspect` of a file that nobody has noticed yet."""
+    scene.warm()
+    name = scene.write(2)
+    with scene.heard() as lines:
+        assert scene.app().inspect(name).outlook.standing is Standing.NEW
+    return lines
+
+
 def doctor(scene: Scene) -> list[Line]:
     """`doctor`."""
     app = scene.app()
@@ -219,6 +229,7 @@ KINDS: Mapping[str, Callable[[Scene], list[Line]]] = {
         replay,
         status,
         dashboard,
+        inspect,
         doctor,
     )
 }

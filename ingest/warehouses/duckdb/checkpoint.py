@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
 from ingest.errors import WarehouseBusy, WarehouseUnavailable
-from ingest.facts import Facts, FileRecord
+from ingest.facts import Facts, FileHistory, FileRecord
 from ingest.naming import UNCLASSIFIED, Stream
 from ingest.ordering import OrderKey
 from ingest.spans import span
@@ -30,6 +30,7 @@ from ingest.warehouses.records import (
     alert_record,
     arrival,
     aware,
+    file_history,
     file_record,
     lost,
     naive,
@@ -169,6 +170,16 @@ class Checkpoint:
         with self._cursor(reader=True) as cursor:
             found = cursor.execute(self._sql["rejected"], {"limit": limit}).fetchall()
         return [file_record(row) for row in found]
+
+    def history(self, container: str, blob_name: str) -> Sequence[FileHistory]:
+        """Return what is known of every ETag of a blob name, the oldest first."""
+        values = {"container": container, "blob_name": blob_name}
+        with self._cursor(reader=True) as cursor:
+            try:
+                found = cursor.execute(self._sql["history"], values).fetchall()
+            except duckdb.CatalogException:  # nothing was ever recorded
+                return ()
+        return [file_history(row) for row in found]
 
     def facts(self, now: datetime) -> Facts:
         """Sum the checkpoint tables up; as the holder last wrote it down where another process holds the file."""

@@ -22,6 +22,8 @@ ALIAS = "warehouse"
 """The name the file is attached under."""
 
 THREADS = 2
+# Nothing is fetched at run time, and no time zone but UTC can come in by way of the icu extension.
+OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 _LOCKED = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _POLL = 0.03
@@ -207,9 +209,7 @@ class DatabaseFile:
                 "memory_limit": self._memory_limit,
                 "preserve_insertion_order": "false",
                 "temp_directory": str(self._spill),
-                # Nothing is fetched at run time, and no time zone but UTC can come in by way of the icu extension.
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
+                **OFFLINE,
             },
         )
         try:

@@ -231,6 +231,13 @@ WHERE status = 'rejected'
 ORDER BY arrived_at DESC, blob_name
 LIMIT $limit
 
+-- name: history
+SELECT
+    etag, bytes, status, arrived_at, loaded_at, deleted_at, attempts, late, rows_read, rows_applied, batch_id, error
+FROM {schema}.ingest_files
+WHERE container = $container AND blob_name = $blob_name
+ORDER BY arrived_at, status <> 'superseded', loaded_at, etag
+
 -- name: commit_files
 UPDATE {schema}.ingest_files AS known
 SET status = 'loaded', late = done.late, rows_read = done.rows_read, rows_applied = done.rows_applied,

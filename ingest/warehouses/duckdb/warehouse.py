@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -14,11 +15,11 @@ from ingest.arrivals import Lease
 from ingest.datasets import DATASETS, LINEAGE, Column, Dataset, Kind
 from ingest.errors import BatchRefused, ContractBroken, IngestError, WarehouseUnavailable
 from ingest.ordering import order_key
-from ingest.ports import Check, FileToLoad, RowCount
+from ingest.ports import Check, Diagnosis, FileToLoad, RowCount
 from ingest.warehouses.duckdb import rows
 from ingest.warehouses.duckdb.activity import Activity
 from ingest.warehouses.duckdb.checkpoint import count, held, registered
-from ingest.warehouses.duckdb.file import ALIAS, THREADS
+from ingest.warehouses.duckdb.file import ALIAS, OFFLINE, THREADS
 from ingest.warehouses.duckdb.integrity import diagnose, is_about_the_data
 from ingest.warehouses.duckdb.known_keys import BloomFilter, Known, KnownKeys
 from ingest.warehouses.duckdb.merge import Batch, merge
@@ -43,6 +44,7 @@ class DuckDBWarehouse(Activity):
     ) -> None:
         super().__init__(path, schema, patience=patience, memory_limit=memory_limit)
         self._verify = verify
+        self._memory_limit = memory_limit
         self._known = KnownKeys()
 
     @property
@@ -59,17 +61,16 @@ class DuckDBWarehouse(Activity):
         """Return what has to hold: the file is ours to write."""
         return [("warehouse", "the checkpoint tables are there and can be written", self.prepare)]
 
-    def columns(self, dataset: Dataset) -> Mapping[str, Kind]:
+    def columns(self, dataset: Dataset, *, create: bool = True) -> Mapping[str, Kind]:
         """Return the columns of the dataset's table, lineage aside; the table is created where it is missing."""
-        with self._cursor() as cursor:
+        with self._cursor(reader=not create) as cursor:
             found = self._columns(cursor, dataset)
-            if not found:
+            if not found and create:
                 with loading(self._path):
-                    declared = [column for column in dataset.columns if column.since == 1] + list(LINEAGE)
-                    columns = ", ".join(_declaration(column) for column in declared)
+                    columns = ", ".join(_declaration(column) for column in (*dataset.first_columns, *LINEAGE))
                     cursor.execute(f"CREATE TABLE IF NOT EXISTS {self._table(dataset)} ({columns})")
                 found = self._columns(cursor, dataset)
-        return found
+        return found or {column.name: column.kind for column in dataset.first_columns}
 
     def evolve(self, dataset: Dataset, added: Sequence[Column]) -> None:
         """Add nullable columns to the dataset's table. Raises ContractBroken for one that cannot be added."""
@@ -104,6 +105,27 @@ class DuckDBWarehouse(Activity):
                 self._known.keep(self._table(dataset), replace(known, loaded=known.loaded + len(files)))
             self._publish()
         return counts
+
+    def diagnose(self, file: FileToLoad, columns: Mapping[str, Kind]) -> Diagnosis:
+        """Read the local copy as a refused load does, in memory: nobody waits for the database file meanwhile."""
+        dataset = file.arrival.name.dataset
+        table = [Column(name, kind) for name, kind in columns.items()]
+        config: dict[str, Any] = {
+            "threads": THREADS,
+            "memory_limit": self._memory_limit,
+            "temp_directory": "",
+            **OFFLINE,
+        }
+        with duckdb.connect(":memory:", config=config) as connection:
+            try:
+                return Diagnosis(
+                    values_seen=True, rejection=diagnose(connection, file, dataset, table, verify=self._verify)
+                )
+            except duckdb.Error as error:
+                raise WarehouseUnavailable(
+                    f"DuckDB failed with {type(error).__name__}.",
+                    hint="" if is_about_the_data(error) else _brief(error),
+                ) from error
 
     def _blame(
         self,

@@ -15,8 +15,8 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from ingest.arrivals import Arrival, Blob, Fingerprint, Held, Lease, Oddity, Status
-from ingest.facts import Facts, FileRecord
-from ingest.naming import UNCLASSIFIED, Stream
+from ingest.facts import Facts, FileHistory, FileRecord
+from ingest.naming import UNCLASSIFIED, Stream, stream_of
 from ingest.ordering import OrderKey
 from ingest.warehouses import queries, records
 from ingest.warehouses.owners import gone
@@ -24,6 +24,7 @@ from ingest.warehouses.records import (
     alert_record,
     arrival,
     aware,
+    file_history,
     file_record,
     lost,
     naive,
@@ -147,6 +148,17 @@ class Checkpoint:
         """Return rejected files, the newest first."""
         found = self._patiently(self._rows, "read rejected files", "rejected", {}, (), limit)
         return [file_record(row) for row in found]
+
+    def history(self, container: str, blob_name: str) -> Sequence[FileHistory]:
+        """Return what is known of every ETag of a blob name, the oldest first."""
+        try:
+            tag = tag_of(stream_of(blob_name))
+            found = self._patiently(self._rows, "read a file's history", "history", tag, [container, blob_name])
+        except Trouble as trouble:
+            if trouble.number != MISSING:
+                raise
+            return ()
+        return [file_history(row) for row in found]
 
     def facts(self, now: datetime) -> Facts:
         """Sum the checkpoint tables up; where there are none yet, nothing has arrived."""

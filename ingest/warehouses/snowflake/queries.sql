@@ -317,6 +317,13 @@ WHERE status = 'rejected'
 ORDER BY arrived_at DESC, blob_name
 LIMIT {limit}
 
+-- name: history
+SELECT
+    etag, bytes, status, arrived_at, loaded_at, deleted_at, attempts, late, rows_read, rows_applied, batch_id, error
+FROM {schema}.ingest_files
+WHERE container = ? AND blob_name = ?
+ORDER BY arrived_at, status <> 'superseded', loaded_at, etag
+
 -- name: commit_stream
 UPDATE {schema}.ingest_streams
 SET last_version = IFF(?::BOOLEAN, ?::NUMBER(19, 0), last_version),

@@ -10,7 +10,7 @@ from ingest.arrivals import Lease
 from ingest.datasets import DATASETS, LINEAGE, Column, Dataset, Kind
 from ingest.errors import ContractBroken
 from ingest.ordering import order_key
-from ingest.ports import Check, FileToLoad, RowCount
+from ingest.ports import Check, Diagnosis, FileToLoad, RowCount
 from ingest.spans import span
 from ingest.warehouses import records
 from ingest.warehouses.records import lost
@@ -60,18 +60,14 @@ class SnowflakeWarehouse(Activity):
         """Return what has to hold in the account."""
         return account.checks(self._asked, self._names)
 
-    def columns(self, dataset: Dataset) -> Mapping[str, Kind]:
+    def columns(self, dataset: Dataset, *, create: bool = True) -> Mapping[str, Kind]:
         """Return the columns of the dataset's table, lineage aside; the table is created where it is missing."""
-        return self._patiently(self._columns, dataset)
+        return self._patiently(self._columns, dataset, create=create)
 
     def evolve(self, dataset: Dataset, added: Sequence[Column]) -> None:
         """Add nullable columns to the dataset's table. Raises ContractBroken for one that cannot be added."""
-        for column in added:
-            if len(column.name) > LONGEST_NAME:
-                raise ContractBroken(
-                    f"column {column.name!r}: expected a name of up to {LONGEST_NAME} characters.",
-                    hint="Nothing of the file was loaded; its blob is kept.",
-                )
+        if (refused := _too_long(added)) is not None:
+            raise refused
         if added:
             self._patiently(self._evolve, dataset, added)
 
@@ -89,6 +85,10 @@ class SnowflakeWarehouse(Activity):
                 return done or self._load(session, lease, files, batch_id, now)
 
         return self._patiently(attempt)
+
+    def diagnose(self, file: FileToLoad, columns: Mapping[str, Kind]) -> Diagnosis:
+        """Look at the names of new columns. What is in the file, only a COPY can tell."""
+        return Diagnosis(values_seen=False, rejection=_too_long(file.fit.added))
 
     def close(self) -> None:
         """Close the sessions that nobody uses."""
@@ -130,15 +130,16 @@ class SnowflakeWarehouse(Activity):
         counts = {name: RowCount(int(read), int(applied)) for name, read, applied in found}
         return [counts[file.arrival.blob.name] for file in files] if counts else None
 
-    def _columns(self, dataset: Dataset) -> dict[str, Kind]:
+    def _columns(self, dataset: Dataset, *, create: bool) -> dict[str, Kind]:
         with self._sessions.session(table=dataset.name) as session:
             try:
                 return self._described(session, dataset)
             except Trouble as trouble:
                 if trouble.number != MISSING:
                     raise
-            declared = [column for column in dataset.columns if column.since == 1] + list(LINEAGE)
-            columns = ", ".join(declaration(column) for column in declared)
+            if not create:
+                return {column.name: column.kind for column in dataset.first_columns}
+            columns = ", ".join(declaration(column) for column in (*dataset.first_columns, *LINEAGE))
             session.run("create a table", f"CREATE TABLE IF NOT EXISTS {self._table(dataset)} ({columns})")
             return self._described(session, dataset)
 
@@ -158,6 +159,16 @@ class SnowflakeWarehouse(Activity):
     def _asked(self, statement: str) -> list[dict[str, object]]:
         with self._sessions.session(at="doctor") as session:
             return session.named_rows("look at the account", statement)
+
+
+def _too_long(added: Sequence[Column]) -> ContractBroken | None:
+    for column in added:
+        if len(column.name) > LONGEST_NAME:
+            return ContractBroken(
+                f"column {column.name!r}: expected a name of up to {LONGEST_NAME} characters.",
+                hint="Nothing of the file was loaded; its blob is kept.",
+            )
+    return None
 
 
 def _required(dataset: Dataset) -> set[str]:
