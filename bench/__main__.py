@@ -16,9 +16,9 @@ from bench.results import into_page, on_screen
 from bench.stage import Stage
 from local import azurite
 
-PHASES = ("initial", "backlog", "one", "memory", "scale", "snowflake")
+PHASES = ("initial", "backlog", "one", "telemetry", "memory", "scale", "snowflake")
 OTHERS = {"memory": memory.measure, "scale": scale.measure, "snowflake": snowflake.measure}
-NEEDS = {"initial": (), "backlog": ("initial",), "one": ("initial", "backlog")}
+NEEDS = {"initial": (), "backlog": ("initial",), "one": ("initial", "backlog"), "telemetry": ("initial",)}
 PAGE = ROOT / "docs" / "benchmarks.md"
 TENTH = data.Plan(deliveries=200_000, metrics=400_000, people=30_000, waiting=20, single=10)
 

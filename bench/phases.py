@@ -9,7 +9,7 @@ from statistics import median
 
 from azure.storage.blob import ContainerClient
 
-from bench import container, dlt_peer, ours
+from bench import container, dlt_peer, ours, telemetry
 from bench.comparison import Different, same
 from bench.data import Export
 from bench.ours import Measured
@@ -140,6 +140,13 @@ class Phases:
             lines.append(Line(f"dlt, warm process, {len(few)} files", tuple(took), "ms", limit=middle))
             container.upload(self._blobs, files)
         return lines
+
+    def telemetry(self) -> list[Line]:
+        """Load what waits with telemetry and without, in turn."""
+        container.upload(self._blobs, self._export.waiting)
+        return telemetry.lines(
+            lambda: self._stage.settings(CONTAINER, self._fresh("ours", "initial", "telemetry")),
+        )
 
     def _path(self, who: str, phase: str) -> Path:
         return self._stage.work / f"{who}-{phase}.duckdb"

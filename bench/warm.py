@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ingest.outcomes import BatchLoaded, Outcome
 from ingest.settings import environment_of_process, read_settings
-from ingest.wiring import build, container_client
+from ingest.telemetry import tell
+from ingest.wiring import both, build, container_client
 
 
 def main(folder: Path, pause: float, names: list[str]) -> None:
@@ -23,7 +24,7 @@ def main(folder: Path, pause: float, names: list[str]) -> None:
             committed.append(time.perf_counter())
 
     settings = read_settings(environment_of_process())
-    app, uploads = build(settings, emit), container_client(settings)
+    app, uploads = build(settings, both(tell, emit)), container_client(settings)
     app.drain_everything()  # warm: what an earlier invocation of the same process would have done
     answer = []
     for name in names:

@@ -7,13 +7,17 @@ import json
 import re
 import subprocess
 import tomllib
+import typing
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from pydantic import SecretStr
 
 import ingest.__main__ as command_line
+from ingest import outcomes, telemetry
 from ingest.datasets import DATASETS
 from ingest.settings import CATALOGUE, Settings, read_settings
 
@@ -234,3 +238,41 @@ def test_the_app_is_deployed_and_nothing_else() -> None:
 def test_the_example_code_of_the_readme_is_in_bounds() -> None:
     start = README.partition("## Start")[2].partition("```sh\n")[2].partition("```")[0]
     assert len(start.strip().splitlines()) == 5
+
+
+# docs/telemetry.md
+
+TELEMETRY = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
+
+
+def instruments() -> list[list[Any]]:
+    """Read the instruments from the code: metric, unit, kind, description."""
+    tree = ast.parse((ROOT / "ingest" / "telemetry.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return [
+        [*(ast.literal_eval(argument) for argument in call.args), call.func.attr.removeprefix("create_")]  # type: ignore[attr-defined]
+        for call in calls
+        if call.func.attr.startswith("create_")  # type: ignore[attr-defined]
+    ]
+
+
+def metrics_table() -> list[str]:
+    rows = [f"| `{name}` | `{unit}` | {kind} | {means} |" for name, unit, means, kind in instruments()]
+    return ["| metric | unit | kind | means |", "|---|---|---|---|", *rows]
+
+
+def events_table() -> list[str]:
+    kinds = [kind for kind in typing.get_args(outcomes.Outcome) if kind is not outcomes.StreamSeen]
+    rows = [
+        f"| `{kind.__name__}` | {'WARN' if issubclass(kind, telemetry._LOUD) else 'INFO'} "
+        f"| {' '.join((kind.__doc__ or '').split())} |"
+        for kind in sorted(kinds, key=lambda kind: kind.__name__)
+    ]
+    return ["| event | severity | means |", "|---|---|---|", *rows]
+
+
+@pytest.mark.parametrize(("name", "table"), [("metrics", metrics_table), ("events", events_table)])
+def test_telemetry_is_described_as_it_is(name: str, table: Callable[[], list[str]]) -> None:
+    between = re.search(rf"<!-- {name}:.*?-->\n(.*?)<!-- end of {name} -->", TELEMETRY, re.DOTALL)
+    assert between is not None
+    assert between[1].splitlines() == table()

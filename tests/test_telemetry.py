@@ -17,14 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ingest import outcomes, telemetry
+from ingest import outcomes, spans, telemetry
 from ingest.exporters import Plan, plan
 from local import customerio
 from local.azurite import ROOT, Azurite
 from local.simulator import Misbehaviour, Simulator
 from tests import factories
 from tests.collector import Collector, Log, Span, collecting
+from tests.test_sweep import HOUR, RETENTION, Place
 from tests.verdict import query
 
 ENGINE = "runtime" if importlib.util.find_spec("azure_functions_runtime") else "direct"
@@ -417,3 +421,24 @@ def test_azure_monitor_gets_the_same(azurite: Azurite, container: str, tmp_path:
 
 def _plain(body: bytes) -> str:
     return (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode()
+
+
+# Deleting
+
+
+def test_deleting_has_a_span_with_its_files_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr(spans, "_tracer", provider.get_tracer("ingest"))
+    place = Place(tmp_path / "warehouse.duckdb")
+    place.write(1)
+    place.write(2)
+    size = sum(blob.size for page in place.landing.pages() for blob in page)
+    place.sweep()
+    kept.clear()
+    place.clock.pass_by(RETENTION + HOUR)
+    place.sweep()
+    (deleted,) = [span for span in kept.get_finished_spans() if span.name == "delete"]
+    assert dict(deleted.attributes or {}) == {"ingest.files": 2, "ingest.bytes": size}
+    assert place.landing.names == []
