@@ -72,9 +72,11 @@ class Functions:
 
     def sweep(self, invocation: Invocation) -> None:
         """Do the timer's round. Its telemetry leaves at once: nobody knows how long the instance lives on."""
-        with self._traced("sweep", "timer", invocation):
-            self._app.sweep_once()
-        set_up(environment_of_process())()
+        try:
+            with self._traced("sweep", "timer", invocation):
+                self._app.sweep_once()
+        finally:
+            set_up(environment_of_process())()
 
     def status(self, invocation: Invocation) -> Answer:
         """Answer where every stream stands, as JSON."""

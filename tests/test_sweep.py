@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -380,6 +381,24 @@ def test_alerts_are_kept_and_logged_where_nobody_is_to_be_told(place: Place) -> 
     place.sweep()
     assert [alert.kind for alert in place.told(AlertClosed)] == ["files-rejected"]
     assert place.warehouse.alerts() == []
+
+
+def test_a_rejected_file_that_a_person_gives_up_is_forgotten(place: Place) -> None:
+    """By the statement that the runbook has."""
+    name = place.write(1, b"broken")
+    place.sweep()
+    runbook = (Path(__file__).parent.parent / "docs" / "runbook.md").read_text(encoding="utf-8")
+    (statement,) = re.findall(r"```sql\n(UPDATE .*?);\n```", runbook, re.DOTALL)
+    statement = statement.replace("<blob name>", name).replace("customerio.", "warehouse.customerio.", 1)
+    with database_file(place.path, memory_limit=MEMORY).cursor(5) as cursor:
+        assert cursor.execute(statement).fetchone() == (1,)
+    place.sweep()
+    assert [alert.kind for alert in place.told(AlertClosed)] == ["files-rejected"]
+    (facts,) = [each for each in place.warehouse.facts(place.clock.moment).streams if each.arrived]
+    assert (facts.rejected, facts.incomplete_since) == (0, None)
+    place.clock.pass_by(RETENTION + HOUR)
+    place.sweep()
+    assert place.landing.names == []
 
 
 # The heartbeat
