@@ -21,7 +21,7 @@ setup: $(SETUP)  ## make the virtual environment and install Azurite; the other 
 demo: $(SETUP)  ## watch a Customer.io sync being ingested, and checked against what it should be
 	@$(RUN) -m local.demo $(ARGS)
 
-up: $(SETUP)  ## the same, running on with new syncs and /api/status served, until Ctrl-C
+up: $(SETUP)  ## the same, running on with new syncs and the dashboard served, until Ctrl-C
 	@$(RUN) -m local.demo --up $(ARGS)
 
 test: $(SETUP) $(STAND_IN)  ## run the tests

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -43,6 +43,8 @@ MISBEHAVIOUR = frozenset(
 )
 REASONS_SHOWN = 4
 SECONDS_BETWEEN_SYNCS = 4.0
+TUESDAY = datetime(2026, 11, 3, 9, tzinfo=UTC)
+"""When the sync is set up. A working day's morning: what runs on after the day finds people awake."""
 PORT = 7071
 
 
@@ -52,7 +54,7 @@ def main(
     deliveries: Annotated[int, typer.Option(min=1, help="Deliveries a day.")] = 1_500,
     history_days: Annotated[int, typer.Option(min=1, help="Days of history in the initial sync.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same exports.")] = 7,
-    port: Annotated[int, typer.Option(help="With --up: port of /api/status; 0 takes a free one.")] = PORT,
+    port: Annotated[int, typer.Option(help="With --up: port of the dashboard and the status; 0 takes a free one.")] = PORT,
     *,
     up: Annotated[bool, typer.Option("--up", help="Keep on exporting and ingesting until Ctrl-C.")] = False,
 ) -> None:
@@ -62,8 +64,7 @@ def main(
     simulator = Simulator(
         seed=seed,
         people=people,
-        # A working day's morning: what runs on after the day finds people awake.
-        start=datetime(2026, 11, 3, 9, tzinfo=UTC),
+        start=last_tuesday() if up else TUESDAY,
         history_days=history_days,
         deliveries_per_day=deliveries,
         prefix=PREFIX,
@@ -185,6 +186,7 @@ def keep_on(console: Console, stage: Stage, simulator: Simulator, port: int) -> 
         at = serve(stack, host, port)
         heading(console, "8  Running on: a quarter of an hour every few seconds, until Ctrl-C")
         console.print(
+            f"Dashboard:         http://127.0.0.1:{at}/api/dashboard\n"
             f"Status:            http://127.0.0.1:{at}/api/status\n"
             f"The command line:  . {shown(stage.environment_file)}; {shown(Path(sys.executable))} -m ingest status"
         )
@@ -200,6 +202,12 @@ def keep_on(console: Console, stage: Stage, simulator: Simulator, port: int) -> 
                 stop.wait(SECONDS_BETWEEN_SYNCS)
             running.join()
     console.print("Ended. The warehouse stays; the next demo starts anew.")
+
+
+def last_tuesday() -> datetime:
+    """Give a time like TUESDAY of two to eight days ago, so that the dashboard's two weeks have something to show."""
+    latest = datetime.now(UTC) - timedelta(days=2)
+    return TUESDAY + (latest - TUESDAY) // timedelta(weeks=1) * timedelta(weeks=1)
 
 
 def serve(stack: ExitStack, host: Host, port: int) -> int:
