@@ -31,6 +31,8 @@ class Report:
     """Why the container could not be listed, if so."""
     listed_at: datetime | None = None
     """When the listing began, if there was one: what arrived before is in it."""
+    datasets: Collection[str] | None = None
+    """Those that are taken, if not all: of the others nothing is known to be complete."""
 
 
 def report(landing: Landing, warehouse: Warehouse, clock: Clock, datasets: Collection[str]) -> Report:
@@ -59,7 +61,7 @@ def report(landing: Landing, warehouse: Warehouse, clock: Clock, datasets: Colle
     if facts.holder is not None:
         return Report(clock.now(), facts, {}, trouble=facts.holder)
     # What was unseen and is loaded since makes the instant earlier than it could be, never later.
-    return Report(clock.now(), facts, unseen, listed_at=listed_at)
+    return Report(clock.now(), facts, unseen, listed_at=listed_at, datasets=datasets)
 
 
 def _unseen(landing: Landing, warehouse: Warehouse, datasets: Collection[str]) -> dict[Stream, tuple[int, datetime]]:
@@ -81,7 +83,8 @@ def document(report: Report) -> dict[str, Any]:
         for stream in sorted(known.keys() | report.unseen.keys())
         if stream != SWEEP and (stream != UNCLASSIFIED or _any(known, report))
     ]
-    through = [each["complete_through"] for each in streams if each["workspace_id"]]
+    taken = [each for each in streams if each["workspace_id"] and _is_taken(each["dataset"], report)]
+    through = [each["complete_through"] for each in taken]
     return {
         "version": VERSION,
         "as_of": _instant(report.facts.as_of),
@@ -121,18 +124,24 @@ def _stream(stream: Stream, facts: StreamFacts | None, report: Report) -> dict[s
         "last_sequence": facts.last_sequence if facts else None,
         "last_arrived_at": _instant(facts.last_arrived_at if facts else None),
         "last_loaded_at": _instant(facts.last_loaded_at if facts else None),
-        "complete_through": _instant(_complete_through(facts, oldest_unseen, report)),
+        "complete_through": _instant(_complete_through(stream, facts, oldest_unseen, report)),
         "lag_seconds": round(lag, 1),
         "alerts": _alerts_of(stream, report.facts.alerts),
     }
 
 
-def _complete_through(facts: StreamFacts | None, oldest_unseen: datetime | None, report: Report) -> datetime | None:
+def _is_taken(dataset: str, report: Report) -> bool:
+    return report.datasets is None or dataset in report.datasets
+
+
+def _complete_through(
+    stream: Stream, facts: StreamFacts | None, oldest_unseen: datetime | None, report: Report
+) -> datetime | None:
     """Return the instant before which everything that arrived is loaded; None where the container was not listed.
 
     A rejected file holds it back, too: its rows are not in the tables. Arrivals are told in whole seconds.
     """
-    if report.listed_at is None:
+    if report.listed_at is None or not (stream == UNCLASSIFIED or _is_taken(stream.dataset, report)):
         return None
     held_back = [moment for moment in (facts.incomplete_since if facts else None, oldest_unseen) if moment is not None]
     return min([*held_back, report.listed_at.replace(microsecond=0) - MARGIN])

@@ -219,6 +219,17 @@ def test_the_workspace_is_complete_through_its_least_complete_stream() -> None:
     assert answer["complete_through"] == "2026-11-01T00:00:00Z"
 
 
+def test_a_dataset_that_is_no_longer_taken_is_not_said_to_be_complete() -> None:
+    metrics = replace(WHOLE, stream=factories.stream("metrics"))
+    listed = Report(LISTED, Facts(START, (WHOLE, metrics)), {}, listed_at=LISTED, datasets={"people"})
+    answer = document(listed)
+    assert [(each["dataset"], each["complete_through"]) for each in answer["streams"]] == [
+        ("metrics", None),
+        ("people", "2026-11-01T00:01:25Z"),
+    ]
+    assert answer["complete_through"] == "2026-11-01T00:01:25Z"
+
+
 # Alerts
 
 
