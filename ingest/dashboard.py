@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,7 +46,7 @@ def overview(report: Report, warehouse: Warehouse, cadence_minutes: int) -> dict
         "begin": _instant(begin),
         "cell_minutes": int(CELL.total_seconds()) // 60,
         "strips": _strips(cells, begin),
-        "hours": _hours(hours, cells, first_hour, waiting),
+        "hours": _hours(hours, _came(cells, report), first_hour, waiting),
         "rejected": {
             "total": sum(stream["rejected"] for stream in status["streams"]),
             "files": [_file(record) for record in rejected],
@@ -93,13 +94,19 @@ def _strips(cells: Sequence[Cell], begin: datetime) -> list[dict[str, Any]]:
     return [strips[stream] for stream in sorted(strips)]
 
 
-def _hours(hours: Sequence[Hour], cells: Sequence[Cell], first: datetime, waiting: int) -> list[dict[str, Any]]:
+def _came(cells: Sequence[Cell], report: Report) -> Mapping[datetime, int]:
+    """Return how many files came in each hour that were loaded or wait; nobody recorded some of them yet."""
+    came: Counter[datetime] = Counter()
+    for cell in cells:
+        came[_hour_of(cell.begin)] += cell.arrived - cell.rejected - cell.superseded
+    for count, oldest in report.unseen.values():
+        came[_hour_of(oldest)] += count
+    return came
+
+
+def _hours(hours: Sequence[Hour], came: Mapping[datetime, int], first: datetime, waiting: int) -> list[dict[str, Any]]:
     """Return the hours; the backlog at the end of each is what waits now, with what came and went since put back."""
     known = {hour.begin: hour for hour in hours}
-    came: dict[datetime, int] = {}
-    for cell in cells:
-        hour = _hour_of(cell.begin)
-        came[hour] = came.get(hour, 0) + cell.arrived - cell.rejected - cell.superseded
     told: list[dict[str, Any]] = []
     for back in range(HOURS):
         begin = first + (HOURS - 1 - back) * _HOUR

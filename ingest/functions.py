@@ -19,6 +19,7 @@ from ingest.spans import joined, span
 from ingest.status import document, trouble
 from ingest.wiring import App, build
 
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
 _JSON = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -88,9 +89,9 @@ class Functions:
         with self._traced("dashboard", "http", invocation):
             match view:
                 case None:
-                    return Answer(200, page.html(), page.headers())
+                    return Answer(200, page.html(), {**_HTML, **page.headers()})
                 case "runbook":
-                    return Answer(200, page.runbook(), page.runbook_headers())
+                    return Answer(200, page.runbook(), {**_HTML, **page.runbook_headers()})
                 case "data":
                     return _told(lambda: self._app.overview())  # noqa: PLW0108  (the first call may fail over a setting)
                 case "messages":

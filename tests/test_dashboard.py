@@ -112,6 +112,12 @@ def test_hours_are_complete_and_the_backlog_goes_back_from_now() -> None:
     assert (before["backlog"], before["files"], before["median_seconds"]) == (0, 0, None)
 
 
+def test_what_nobody_recorded_yet_waits_only_since_it_came() -> None:
+    unseen = {DELIVERIES: (2, NOW - timedelta(minutes=30))}
+    told = Report(NOW, Facts(NOW, (facts(),)), unseen, listed_at=NOW)
+    assert [hour["backlog"] for hour in overview(told, Asked(), 15)["hours"]][-3:] == [0, 2, 2]  # type: ignore[arg-type]
+
+
 def test_what_is_asked_reaches_back_as_far_as_what_is_shown() -> None:
     warehouse = Asked()
     shown(warehouse, facts())

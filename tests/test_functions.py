@@ -154,8 +154,9 @@ def test_the_dashboard_is_a_page_and_two_documents(host: Host, exporter: custome
     host.tick("sweep")
     page = host.request("dashboard")
     assert page.status == 200
-    assert page.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    headers = {name.lower(): value for name, value in page.headers.items()}
+    assert headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in headers["content-security-policy"]
     assert b"people_v4" not in page.body, "the page itself holds no data"
     answer = host.request("dashboard", params={"view": "data"}).json()
     (people,) = [strip for strip in answer["strips"] if strip["dataset"] == "people"]
