@@ -8,6 +8,7 @@ setting `TELEMETRY` goes before all of these. Endpoints, headers and intervals a
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -101,6 +102,8 @@ def _providers(found: Plan, environment: Mapping[str, str]) -> Flush:
         for name in sorted(found.logs):
             loggers.add_log_record_processor(BatchLogRecordProcessor(_exporter(name, "logs")))
         _logs.set_logger_provider(loggers)
+        # The platform collects text lines, too: those of INFO would say the same twice.
+        logging.getLogger("ingest").setLevel(logging.WARNING)
         providers.append(loggers)
 
     def flush() -> None:

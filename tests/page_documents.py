@@ -157,10 +157,21 @@ def healthy(workspaces: Sequence[int] = (WORKSPACE, 240417), datasets: Sequence[
     streams, strips = [], []
     for at, (workspace, dataset) in enumerate((each, name) for each in workspaces for name in datasets):
         first = at == 0
-        changes = {"late": 1, "pending": 2, "arrived": 902, "lag_seconds": 8.0, "last_sequence": BIG_SEQUENCE} if first else {}
+        changes = (
+            {"late": 1, "pending": 2, "arrived": 902, "lag_seconds": 8.0, "last_sequence": BIG_SEQUENCE}
+            if first
+            else {}
+        )
         streams.append(stream(dataset, workspace, **changes))
         strips.append(
-            strip(dataset, workspace, every=1 + at % 5, offset=at, late=[90] if first else (), waiting=[191] if first else ())
+            strip(
+                dataset,
+                workspace,
+                every=1 + at % 5,
+                offset=at,
+                late=[90] if first else (),
+                waiting=[191] if first else (),
+            )
         )
     return data(streams, strips, by_hour=hours())
 
@@ -169,7 +180,12 @@ def stalled() -> Document:
     """Make a day whose exports stopped in the afternoon, with rejected files and a backlog from before."""
     gone = CELLS - 70
     streams = [
-        stream(name, last_arrived_at=ago(hours=17, minutes=20), last_sequence=BIG_SEQUENCE + at, alerts=["exports-stalled"] if at == 0 else [])
+        stream(
+            name,
+            last_arrived_at=ago(hours=17, minutes=20),
+            last_sequence=BIG_SEQUENCE + at,
+            alerts=["exports-stalled"] if at == 0 else [],
+        )
         for at, name in enumerate(DATASETS)
     ]
     streams[2] |= {"rejected": 3, "arrived": 903, "alerts": ["files-rejected"]}
@@ -179,9 +195,17 @@ def stalled() -> Document:
     strips[5] = strip("people", every=3, until=gone, waiting=[119, 120, 121])
     files = [rejected_file(f"exports/metrics_v4_{WORKSPACE}_{88 + at}.parquet", dataset="metrics") for at in range(3)]
     alerts = [
-        alert("files-late", f"metrics of workspace {WORKSPACE}", severity="warning", since=ago(hours=30), detail="2 files came after later ones within a day."),
+        alert(
+            "files-late",
+            f"metrics of workspace {WORKSPACE}",
+            severity="warning",
+            since=ago(hours=30),
+            detail="2 files came after later ones within a day.",
+        ),
         alert(),
-        alert("files-rejected", f"metrics of workspace {WORKSPACE}", since=ago(hours=23), detail="3 files are rejected."),
+        alert(
+            "files-rejected", f"metrics of workspace {WORKSPACE}", since=ago(hours=23), detail="3 files are rejected."
+        ),
     ]
     by_hour = hours(quiet_after=30, backlog={at: 3 if at > 30 else (at - 24) * 2 for at in range(25, 48)})
     return data(streams, strips, alerts, files, by_hour, complete_through=ago(hours=17, minutes=20))
@@ -204,11 +228,20 @@ HOSTILE = (
 def hostile(files: int = 200) -> Document:
     names = [f"{HOSTILE[at % len(HOSTILE)]}{at // len(HOSTILE) or ''}"[:1024] for at in range(files)]
     rejected = [
-        rejected_file(name, reason=f"not a file of this export: {name}", workspace_id=None, dataset=None, arrived_at=ago(minutes=at))
+        rejected_file(
+            name,
+            reason=f"not a file of this export: {name}",
+            workspace_id=None,
+            dataset=None,
+            arrived_at=ago(minutes=at),
+        )
         for at, name in enumerate(names)
     ]
     dataset = HOSTILE[0]
-    streams = [stream("unclassified", 0, arrived=207, loaded=0, rejected=207, last_sequence=None, last_version=None), stream(dataset)]
+    streams = [
+        stream("unclassified", 0, arrived=207, loaded=0, rejected=207, last_sequence=None, last_version=None),
+        stream(dataset),
+    ]
     alerts = [alert(HOSTILE[1], HOSTILE[3], detail=HOSTILE[5]), alert("files-rejected", HOSTILE[0], detail=HOSTILE[0])]
     made = data(streams, [strip("unclassified", 0, rejected=[50]), strip(dataset)], alerts, rejected, hours())
     made["rejected"]["total"] = 207
@@ -219,14 +252,28 @@ def messages() -> Document:
     first = datetime(2026, 11, 9, tzinfo=UTC)
     days = [(first + timedelta(days=at)).date().isoformat() for at in range(14)]
     size = {"email": 4200, "push": 1600, "in_app": 700}
-    share = {"sent": 1.0, "delivered": 0.97, "opened": 0.41, "clicked": 0.06, "bounced": 0.011, "unsubscribed": 0.004, "converted": 0.02}
+    share = {
+        "sent": 1.0,
+        "delivered": 0.97,
+        "opened": 0.41,
+        "clicked": 0.06,
+        "bounced": 0.011,
+        "unsubscribed": 0.004,
+        "converted": 0.02,
+    }
     counts = [
         {
             "workspace_id": WORKSPACE,
             "channel": channel,
             "metric": metric,
             "counts": [
-                round(many * part * (1 + 0.3 * math.sin(at * 0.9)) * (0.5 if at % 7 in {5, 6} else 1) * (0.3 if at == 13 else 1 + at / 60))
+                round(
+                    many
+                    * part
+                    * (1 + 0.3 * math.sin(at * 0.9))
+                    * (0.5 if at % 7 in {5, 6} else 1)
+                    * (0.3 if at == 13 else 1 + at / 60)
+                )
                 for at in range(14)
             ],
         }

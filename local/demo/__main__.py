@@ -54,7 +54,9 @@ def main(
     deliveries: Annotated[int, typer.Option(min=1, help="Deliveries a day.")] = 1_500,
     history_days: Annotated[int, typer.Option(min=1, help="Days of history in the initial sync.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same exports.")] = 7,
-    port: Annotated[int, typer.Option(help="With --up: port of the dashboard and the status; 0 takes a free one.")] = PORT,
+    port: Annotated[
+        int, typer.Option(help="With --up: port of the dashboard and the status; 0 takes a free one.")
+    ] = PORT,
     *,
     up: Annotated[bool, typer.Option("--up", help="Keep on exporting and ingesting until Ctrl-C.")] = False,
 ) -> None:
