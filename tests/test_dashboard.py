@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,11 +174,8 @@ def test_messages_are_told_for_every_one_of_fourteen_days() -> None:
     assert warehouse.since == [datetime(2026, 11, 9, tzinfo=UTC)]
 
 
-@pytest.fixture
-def year(tmp_path: Path) -> Any:
-    """Give a checkpoint with a year of exports every quarter of an hour, of seven datasets: 245,000 rows."""
-    path = tmp_path / "warehouse.duckdb"
-    warehouse = DuckDBWarehouse(path, "customerio", patience=5, memory_limit=MEMORY)
+def a_year(warehouse: DuckDBWarehouse, path: Path, now: datetime) -> None:
+    """Record a year of exports every quarter of an hour, of seven datasets: 245,000 rows of the checkpoint."""
     warehouse.prepare()
     with database_file(path, memory_limit=MEMORY).cursor(5) as cursor:
         cursor.execute(
@@ -187,13 +184,21 @@ def year(tmp_path: Path) -> Any:
             SELECT
                 'exports', dataset || '_v4_1_' || n || '.parquet', '0x' || n, 1, dataset, 4, n, NULL, 1000,
                 CASE WHEN n < 34000 THEN 'deleted' ELSE 'loaded' END, n % 500 = 0, 100, 90,
-                TIMESTAMP '2026-11-22 10:20:00' - INTERVAL 15 MINUTE * (35040 - n),
-                TIMESTAMP '2026-11-22 10:20:20' - INTERVAL 15 MINUTE * (35040 - n), NULL, 1, NULL, 'b' || n, ''
+                $now::TIMESTAMP - INTERVAL 15 MINUTE * (35040 - n),
+                $now::TIMESTAMP - INTERVAL 15 MINUTE * (35040 - n) + INTERVAL 20 SECOND, NULL, 1, NULL, 'b' || n, ''
             FROM range(1, 35041) AS numbers(n),
                 unnest(['deliveries', 'metrics', 'outputs', 'subjects', 'people', 'attributes', 'delivery_content'])
                     AS datasets(dataset)
-            """
+            """,
+            {"now": now.replace(tzinfo=None)},
         )
+
+
+@pytest.fixture
+def year(tmp_path: Path) -> Iterator[DuckDBWarehouse]:
+    path = tmp_path / "warehouse.duckdb"
+    warehouse = DuckDBWarehouse(path, "customerio", patience=5, memory_limit=MEMORY)
+    a_year(warehouse, path, NOW)
     yield warehouse
     database_file(path, memory_limit=MEMORY).close()
 

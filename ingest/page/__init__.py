@@ -34,9 +34,7 @@ def headers() -> dict[str, str]:
 def runbook() -> str:
     """Return the runbook as a document whose sections are found by the kind of alert."""
     if not RUNBOOK.is_file():
-        body = (
-            "<h1>Runbook</h1><p>The runbook was not deployed with this app: see docs/runbook.md in its repository.</p>"
-        )
+        body = "<h1>Runbook</h1><p>It was not deployed with this app: see docs/runbook.md in the repository.</p>"
         return _whole("runbook.html").replace("<!-- runbook -->", body)
     reader = markdown.Markdown(extensions=["sane_lists", "tables", "toc"])
     body = reader.convert(RUNBOOK.read_text(encoding="utf-8"))

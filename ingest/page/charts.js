@@ -61,7 +61,8 @@ function paintOf(type, { paint, dashed = false, faintLast = false, data }) {
     pointStyle: dashed ? "rect" : "circle", pointHoverRadius: 4, spanGaps: false, tension: 0 };
 }
 
-const seconds = (number) => span(number * 1000);
+// Whole minutes would be too coarse for what mostly takes seconds.
+const seconds = (it) => (it < 120 ? `${number(Math.round(it * 10) / 10)} s` : span(it * 1000));
 
 const HOUR_CHARTS = [
   {

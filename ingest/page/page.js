@@ -152,6 +152,7 @@ function show(doc) {
   showRejected(byId("rejected"), doc.rejected, at);
   showHours(byId("hours"), doc.hours);
   tick();
+  performance.mark("shown");
   if (messages.asked === -Infinity) messages.ask();
 }
 

@@ -7,9 +7,9 @@ const PAGE_OF_CELLS = 4; // what Page Up and Page Down go: an hour
 
 // From the worst to the best: of a cell in which several happened, the worst is drawn.
 const STATES = [
-  ["rejected", "rejected: a person has to look", (x) => `M${x - 1.6} 0h6.2l-3.1 6z M${x} 7.4h3V24h-3z`],
+  ["rejected", "rejected: a person has to look", (x) => `M${x - 2} 0h7l-3.5 6z M${x} 7.4h3V24h-3z`],
   ["late", "late: loaded after its successors", (x) => `M${x + 1.5} 1.6l2.1 2.6-2.1 2.6L${x - 0.6} 4.2z M${x} 9h3v5.6h-3z M${x} 17h3v7h-3z`],
-  ["waiting", "waiting: arrived, not loaded", (x) => `M${x} 9h3v15h-3z M${x + 0.9} 9.9v13.2h1.2V9.9z`],
+  ["waiting", "waiting: arrived, not loaded", (x) => `M${x} 9h3v15h-3z M${x + 1} 10v13h1V10z`],
   ["loaded", "loaded", (x) => `M${x} 9h3v15h-3z`],
   ["silent", "nothing arrived", (x) => `M${x} 22.4h3V24h-3z`],
 ];
@@ -185,7 +185,7 @@ class Row {
     const drawn = new Map(STATES.map(([state]) => [state, []]));
     const shapes = new Map(STATES.map(([state, , shape]) => [state, shape]));
     const kinds = Array.from({ length: cells }, (_, at) => stateOf(strip, at));
-    kinds.forEach((state, at) => drawn.get(state).push(shapes.get(state)(at * PITCH + 0.5)));
+    kinds.forEach((state, at) => drawn.get(state).push(shapes.get(state)(at * PITCH)));
     for (const [state, path] of this.paths) path.setAttribute("d", drawn.get(state).join(""));
     this.drawing.setAttribute("viewBox", `0 0 ${cells * PITCH} ${TALL}`);
     const hours = Array.from({ length: cells }, (_, at) => at).filter((at) => (begin + at * cell) % (6 * HOUR) === 0);
@@ -197,7 +197,7 @@ class Row {
   }
 
   mark(at) {
-    this.cursor.setAttribute("x", String((at ?? 0) * PITCH - 0.5));
+    this.cursor.setAttribute("x", String((at ?? 0) * PITCH - 1));
     this.cursor.setAttribute("visibility", at === null ? "hidden" : "visible");
   }
 
@@ -234,7 +234,7 @@ function numbersOf(stream, now) {
     [number(stream.arrived), stream.late ? `${number(stream.late)} late` : ""],
     [number(stream.pending), stream.pending ? `for ${span(stream.lag_seconds * 1000)}` : "", stream.pending ? "some waiting" : ""],
     [number(stream.rejected), "", stream.rejected ? "some rejected" : ""],
-    last === null ? ["never"] : [near(last, now), `${span(now - last)} ago`],
+    last === null ? ["never"] : [`${span(now - last)} ago`, near(last, now)],
   ];
 }
 
