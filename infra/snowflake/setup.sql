@@ -119,6 +119,7 @@ DESC STORAGE INTEGRATION CUSTOMERIO_LANDING;
 -- ACCOUNTADMIN, and an administrator of Azure: only if the landing account's firewall is on, let in every subnet that
 -- the statement below tells:
 --   az storage account network-rule add --account-name <storage account> --subnet "<subnet id>"
+-- Where infra/ made the account, name the subnets in WAREHOUSE_SUBNETS instead: its templates set the whole firewall.
 USE ROLE ACCOUNTADMIN;
 SELECT SYSTEM$GET_SNOWFLAKE_PLATFORM_INFO();
 

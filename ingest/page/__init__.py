@@ -33,21 +33,26 @@ def headers() -> dict[str, str]:
 @cache
 def runbook() -> str:
     """Return the runbook as a document whose sections are found by the kind of alert."""
-    if not RUNBOOK.is_file():
-        body = "<h1>Runbook</h1><p>It was not deployed with this app: see docs/runbook.md in the repository.</p>"
-        return _whole("runbook.html").replace("<!-- runbook -->", body)
-    reader = markdown.Markdown(extensions=["sane_lists", "tables", "toc"])
-    body = reader.convert(RUNBOOK.read_text(encoding="utf-8"))
-    kinds = [each["id"] for top in reader.toc_tokens for each in top["children"]]  # type: ignore[attr-defined]
-    links = "".join(f'<li><a href="#{escape(kind)}">{escape(kind)}</a></li>' for kind in kinds)
-    body = body.replace("</h1>", f'</h1>\n<nav aria-label="Kinds of alert"><ul>{links}</ul></nav>', 1)
-    return _whole("runbook.html").replace("<!-- runbook -->", body)
+    return rendered(RUNBOOK)
 
 
 @cache
 def runbook_headers() -> dict[str, str]:
     """Return the headers that `runbook` is sent with."""
     return _headers(runbook())
+
+
+def rendered(source: Path) -> str:
+    """Render a runbook, or say that it is missing."""
+    if not source.is_file():
+        body = "<h1>Runbook</h1><p>It was not deployed with this app: see docs/runbook.md in the repository.</p>"
+        return _whole("runbook.html").replace("<!-- runbook -->", body)
+    reader = markdown.Markdown(extensions=["sane_lists", "tables", "toc"])
+    body = reader.convert(source.read_text(encoding="utf-8"))
+    kinds = [each["id"] for top in reader.toc_tokens for each in top["children"]]  # type: ignore[attr-defined]
+    links = "".join(f'<li><a href="#{escape(kind)}">{escape(kind)}</a></li>' for kind in kinds)
+    body = body.replace("</h1>", f'</h1>\n<nav aria-label="Kinds of alert"><ul>{links}</ul></nav>', 1)
+    return _whole("runbook.html").replace("<!-- runbook -->", body)
 
 
 def _whole(name: str) -> str:

@@ -112,7 +112,7 @@ function showHours(box, hours) {
   if (!box.childElementCount) box.append(...HOUR_CHARTS.map(hourFigure));
   HOUR_CHARTS.forEach((chart, at) => {
     const figure = box.children[at];
-    const words = hours.length ? chart.words(hours) : "Not known yet.";
+    const words = hours.length ? chart.words(hours) : "Not known now.";
     figure.querySelector(".summary").textContent = words;
     figure.querySelector(".plot").hidden = figure.querySelector("details").hidden = !hours.length;
     if (hours.length) hourChart(figure, chart, hours, words);

@@ -126,11 +126,13 @@ function showStrips(doc) {
   const first = !byId("strips").tBodies.length;
   const rows = strips.show(doc, instant(doc.status.as_of));
   box.hidden = !rows;
-  byId("no-strips").hidden = rows > 0;
+  byId("no-strips").hidden = doc.strips.length > 0;
+  text("no-strips", rows ? "What arrived when is not known now." : "No file has arrived yet.");
+  byId("strips").classList.toggle("bare", !doc.strips.length);
   byId("legend").hidden = !doc.strips.length;
   text("cell-minutes", String(doc.cell_minutes));
   byId("axis").replaceChildren(axis(strips.begin, strips.cell, strips.cells));
-  if (first || atEnd) box.scrollLeft = box.scrollWidth;
+  if ((first || atEnd) && box.scrollWidth > 1.2 * box.clientWidth) box.scrollLeft = box.scrollWidth;
 }
 
 function troubleOf(status) {

@@ -16,7 +16,7 @@ function follow(event, kind) {
   event.preventDefault();
   const key = new URLSearchParams(location.search).get("code");
   const query = new URLSearchParams({ view: "runbook", ...(key ? { code: key } : {}) });
-  const address = `${location.pathname}?${query}#${encodeURIComponent(kind)}`;
+  const address = `?${query}#${encodeURIComponent(kind)}`;
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1) window.open(address, "_blank", "noopener");
   else location.assign(address);
 }

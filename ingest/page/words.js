@@ -72,7 +72,7 @@ function literal(text) {
     const code = part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
     return make("span", { class: "control", "data-code": `U+${code}` }, part);
   });
-  return make("bdi", { class: "literal" }, ...parts);
+  return make("bdi", { class: "literal", dir: "ltr" }, ...parts);
 }
 
 // How long something has lasted; the ticking of page.js keeps it right.
