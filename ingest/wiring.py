@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.storage.blob import ContainerClient, ExponentialRetry
 
-from ingest.access import ContainerAccess, SasAnswer, examine_url, run_sas
+from ingest.access import ContainerAccess, SasAnswer, run_sas
 from ingest.alerting import Alerting, Watch
 from ingest.channels import Notifier
 from ingest.clock import SystemClock
@@ -30,6 +30,7 @@ from ingest.settings import Settings
 from ingest.status import Report, report
 from ingest.sweep import Sweep
 from ingest.telemetry import tell
+from ingest.visitor import examine_url
 from ingest.warehouses import open_warehouse
 from ingest.warehouses.owners import owner_of_this_process
 

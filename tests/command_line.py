@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest import __main__ as command_line
-from ingest.settings import CATALOGUE
+from ingest.catalogue import CATALOGUE
 from ingest.warehouses.duckdb.file import database_file
 from local import customerio
 from local.azurite import Azurite

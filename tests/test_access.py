@@ -23,8 +23,9 @@ from azure.storage.blob import (
 )
 
 from ingest import access
-from ingest.access import POLICY, examine_url, read_policy, renew, run_sas, sas_url, stored_policies
+from ingest.access import POLICY, read_policy, renew, run_sas, sas_url, stored_policies
 from ingest.errors import LandingUnavailable, SettingsError
+from ingest.visitor import examine_url
 from local import customerio
 from local.azurite import ACCOUNT, KEY, Azurite
 

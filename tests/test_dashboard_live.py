@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from ingest.settings import CATALOGUE
+from ingest.catalogue import CATALOGUE
 from ingest.warehouses.duckdb import DuckDBWarehouse
 from ingest.warehouses.duckdb.file import database_file
 from local import customerio

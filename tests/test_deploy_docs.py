@@ -19,7 +19,8 @@ import typer
 import ingest.__main__ as command_line
 from ingest.access import DAYS, PERMISSIONS, POLICY
 from ingest.alerts import ACCESS_ENDS, Kind
-from ingest.settings import CATALOGUE, Settings
+from ingest.catalogue import CATALOGUE
+from ingest.settings import Settings
 from local.simulator import DATASETS, Simulator
 from tests.bicep import INFRA, arguments, parse, plain, properties, text_of, walk
 

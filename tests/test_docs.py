@@ -19,7 +19,8 @@ from pydantic import SecretStr
 import ingest.__main__ as command_line
 from ingest import outcomes, telemetry
 from ingest.datasets import DATASETS
-from ingest.settings import CATALOGUE, Settings, read_settings
+from ingest.catalogue import CATALOGUE
+from ingest.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

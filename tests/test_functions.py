@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.settings import CATALOGUE, Settings
+from ingest.catalogue import CATALOGUE
+from ingest.settings import Settings
 from ingest.warehouses.duckdb.file import database_file
 from local import customerio
 from local.azurite import ROOT, Azurite

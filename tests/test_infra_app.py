@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from ingest.access import ADDRESSES
 from ingest.loading import Limits
 from ingest.poison import FUNCTION, QUEUE
-from ingest.settings import CATALOGUE, Load, Settings, read_settings
+from ingest.catalogue import CATALOGUE
+from ingest.settings import Load, Settings, read_settings
 from local.host.schedule import Schedule
 from tests.bicep import INFRA, arguments, parse, plain, properties, text_of, walk
 

@@ -11,7 +11,8 @@ from ingest import settings as module
 from ingest.contract import Drift
 from ingest.datasets import DATASETS
 from ingest.errors import SettingsError
-from ingest.settings import CATALOGUE, Settings, TriggerSource, environment_of_process, read_settings
+from ingest.catalogue import CATALOGUE
+from ingest.settings import Settings, TriggerSource, environment_of_process, read_settings
 from ingest.wiring import build
 from local.azurite import ACCOUNT, KEY
 
