@@ -9,16 +9,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ingest.channels import AccessPolicy, Message, Poison
 from ingest.alerting import Alerting, Watch
-from ingest.arrivals import Blob
+from ingest.arrivals import Blob, Fingerprint
 from ingest.drain import Drain
 from ingest.errors import DeletionRefused, LandingUnavailable, NotificationFailed, WarehouseUnavailable
 from ingest.intake import LocalCopies
 from ingest.loading import Limits, Parts
-from ingest.outcomes import AlertClosed, AlertOpened, BlobsDeleted, NotificationLost, Outcome, SweepFinished
+from ingest.outcomes import AlertClosed, AlertOpened, BlobsDeleted, NotificationLost, Outcome, StreamSeen, SweepFinished
 from ingest.sweep import Sweep
 from ingest.warehouses.duckdb import DuckDBWarehouse
 from ingest.warehouses.duckdb.file import database_file
@@ -434,3 +435,53 @@ def test_files_that_wait_for_too_long_are_told_even_while_the_drain_fails(place:
     place.warehouse.load = load
     place.sweep()
     assert place.channels.titles()[-1] == ("Files not loaded: deliveries of workspace 1", "fine")
+
+
+# A warehouse that sleeps
+
+
+class Sleeping(DuckDBWarehouse):
+    """A DuckDB file that is asked as one asks a warehouse that sleeps; `asked` counts the looks at recent files."""
+
+    asked = 0
+
+    @property
+    def sleeps(self) -> bool:
+        return True
+
+    def settled(self, listing: Fingerprint) -> bool:
+        found = self._told("SELECT container, blob_name, etag, status FROM warehouse.customerio.ingest_files")
+        blobs = [
+            Blob(container, name, etag, 0, START) for container, name, etag, status in found if status != "deleted"
+        ]
+        return Fingerprint().plus(blobs) == listing and all(row[3] != "pending" for row in found)
+
+    def recent(self, since: datetime) -> Any:
+        self.asked += 1
+        return super().recent(since)
+
+    def _told(self, sql: str) -> list[Any]:
+        with database_file(self._path, memory_limit=MEMORY).cursor(5) as cursor:
+            try:
+                return cursor.execute(sql).fetchall()
+            except duckdb.CatalogException:
+                return []
+
+
+def test_what_another_worker_loaded_is_looked_at_and_nothing_twice(place: Place) -> None:
+    sleeping = Sleeping(place.path, "customerio", patience=5, memory_limit=MEMORY)
+    worker, other = place.worker(warehouse=sleeping), place.worker()
+    place.write(1)
+    worker.round(place.clock.moment + HOUR)
+    worker.round(place.clock.moment + HOUR)
+    seen = sleeping.asked
+    worker.round(place.clock.moment + HOUR)
+    assert sleeping.asked == seen
+    place.clock.pass_by(HOUR)
+    place.write(2)
+    other.round(place.clock.moment + HOUR)
+    place.outcomes.clear()
+    worker.round(place.clock.moment + HOUR)
+    assert sleeping.asked == seen + 1
+    (stream,) = [each for each in place.told(StreamSeen) if each.stream == factories.stream("deliveries")]
+    assert stream.pending == 0
