@@ -24,6 +24,8 @@ Flush = Callable[[], None]
 _lock = threading.Lock()
 _flush: Flush | None = None
 _FLUSH_MILLISECONDS = 5_000
+_PROTOCOL = "http/protobuf"
+_log = logging.getLogger("ingest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,12 @@ def _providers(found: Plan, environment: Mapping[str, str]) -> Flush:
             loggers.add_log_record_processor(BatchLogRecordProcessor(_exporter(name, "logs")))
         _logs.set_logger_provider(loggers)
         # The platform collects text lines, too: those of INFO would say the same twice.
-        logging.getLogger("ingest").setLevel(logging.WARNING)
+        _log.setLevel(logging.WARNING)
         providers.append(loggers)
+
+    protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", _PROTOCOL)
+    if "otlp" in found.traces | found.metrics | found.logs and protocol != _PROTOCOL:
+        _log.warning("OTEL_EXPORTER_OTLP_PROTOCOL=%s is not spoken here; %s is.", protocol, _PROTOCOL)
 
     def flush() -> None:
         for provider in providers:

@@ -371,6 +371,16 @@ def test_the_console_shows_it_on_standard_error(azurite: Azurite, container: str
     assert '"name": "list"' in done.stderr
 
 
+def test_another_protocol_is_said_to_be_none_of_ours(azurite: Azurite, container: str, tmp_path: Path) -> None:
+    variables = environment(azurite, container, tmp_path / "warehouse.duckdb", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    code = (
+        "import logging, os; logging.basicConfig(); from ingest.exporters import set_up; "
+        "set_up({**os.environ, 'OTEL_EXPORTER_OTLP_ENDPOINT': 'http://127.0.0.1:9'}); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not spoken here; http/protobuf is." in done.stderr
+
+
 def test_a_collector_that_is_not_there_stops_nobody(azurite: Azurite, container: str, tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     exporter = customerio.Exporter(customerio.grant(azurite.connection_string, container))
