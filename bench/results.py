@@ -1,4 +1,4 @@
-"""What was measured, as values, as a table on the screen and as a section of docs/benchmarks.md."""
+"""What was measured, as values, as a table on the screen and as a section of a page."""
 
 from __future__ import annotations
 
@@ -69,21 +69,34 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}".rstrip() if unit in {"", "ms", "KB", "MB"} else f"{value:.2f} {unit}"
 
 
-def on_screen(title: str, lines: Sequence[Line]) -> Table:
-    """Return the lines as a table for the terminal."""
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table with headings of its own, where lines do not fit what was counted."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def grid_of(found: Sequence[Line] | Grid) -> Grid:
+    """Return what a phase found as a table."""
+    return found if isinstance(found, Grid) else Grid(HEADINGS, tuple(line.cells() for line in found))
+
+
+def on_screen(title: str, grid: Grid) -> Table:
+    """Return a table for the terminal."""
     table = Table(title=title, title_justify="left")
-    for heading in HEADINGS:
+    for heading in grid.headings:
         table.add_column(heading, justify="left" if heading in {"", "aim", "remark", "runs"} else "right")
-    for line in lines:
-        table.add_row(*line.cells())
+    for row in grid.rows:
+        table.add_row(*row)
     return table
 
 
-def into_page(page: Path, section: str, machine: str, lines: Sequence[Line]) -> None:
-    """Put the lines between the section's markers in the page. Raises ValueError where the markers are missing."""
+def into_page(page: Path, section: str, machine: str, grid: Grid) -> None:
+    """Put a table between the section's markers in the page. Raises ValueError where the markers are missing."""
     begin, end = f"<!-- bench:{section}:begin -->", f"<!-- bench:{section}:end -->"
-    rows = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    rows += ["| " + " | ".join(line.cells()) + " |" for line in lines]
+    rows = ["| " + " | ".join(grid.headings) + " |", "|" + "---|" * len(grid.headings)]
+    rows += ["| " + " | ".join(row) + " |" for row in grid.rows]
     text = page.read_text(encoding="utf-8")
     if begin not in text or end not in text:
         raise ValueError(f"{page} has no markers for {section}")
