@@ -8,10 +8,13 @@ setting `TELEMETRY` goes before all of these. Endpoints, headers and intervals a
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +26,10 @@ Flush = Callable[[], None]
 
 _lock = threading.Lock()
 _flush: Flush | None = None
-_FLUSH_MILLISECONDS = 5_000
 _PROTOCOL = "http/protobuf"
+_PATIENCE = 5.0
+"""Seconds that sending may hold anybody up. The SDK's own limits are an exporter's ten seconds for each signal."""
+
 _log = logging.getLogger("ingest")
 
 
@@ -61,6 +66,12 @@ def set_up(environment: Mapping[str, str], chosen: Collection[str] = ()) -> Flus
         return _flush
 
 
+def flush() -> None:
+    """Send everything at once, where the SDK was set up."""
+    if _flush is not None:
+        _flush()
+
+
 def _nothing() -> None:
     """Send nothing."""
 
@@ -75,48 +86,81 @@ def _named(environment: Mapping[str, str], signal: str) -> set[str]:
 
 
 def _providers(found: Plan, environment: Mapping[str, str]) -> Flush:
-    # A fifth of a second where nothing is exported.
-    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415
-    from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  (a fifth of a second where nothing is exported)
 
     # Resource.create adds OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME, which go before what the platform says.
     resource = Resource(_of_platform(environment)).merge(Resource.create(_service(environment)))
     providers: list[Any] = []
-    if found.traces:
-        traces = TracerProvider(resource=resource)
-        for name in sorted(found.traces):
-            traces.add_span_processor(BatchSpanProcessor(_exporter(name, "traces")))
-        trace.set_tracer_provider(traces)
-        providers.append(traces)
-    if found.metrics:
-        readers = [PeriodicExportingMetricReader(_exporter(name, "metrics")) for name in sorted(found.metrics)]
-        meters = MeterProvider(resource=resource, metric_readers=readers)
-        metrics.set_meter_provider(meters)
-        providers.append(meters)
-    if found.logs:
-        loggers = LoggerProvider(resource=resource)
-        for name in sorted(found.logs):
-            loggers.add_log_record_processor(BatchLogRecordProcessor(_exporter(name, "logs")))
-        _logs.set_logger_provider(loggers)
-        # The platform collects text lines, too: those of INFO would say the same twice.
-        _log.setLevel(logging.WARNING)
-        providers.append(loggers)
-
+    for signal, begin, names in (
+        ("traces", _traces, found.traces),
+        ("metrics", _metrics, found.metrics),
+        ("logs", _records, found.logs),
+    ):
+        try:
+            if names:
+                providers.append(begin(sorted(names), resource))
+        except ValueError as error:  # an exporter's own variable is wrong; its words may hold what it was given
+            _log.error("TelemetryUnusable signal=%s error=%s", signal, type(error).__name__)
     protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", _PROTOCOL)
     if "otlp" in found.traces | found.metrics | found.logs and protocol != _PROTOCOL:
         _log.warning("OTEL_EXPORTER_OTLP_PROTOCOL=%s is not spoken here; %s is.", protocol, _PROTOCOL)
+    # At the end every provider would wait for its collector, one after the other.
+    atexit.register(lambda: together([provider.shutdown for provider in providers]))
+    return lambda: together([provider.force_flush for provider in providers])
 
-    def flush() -> None:
-        for provider in providers:
-            provider.force_flush(_FLUSH_MILLISECONDS)
 
-    return flush
+def together(tasks: Sequence[Callable[[], object]], patience: float = _PATIENCE) -> None:
+    """Run tasks side by side for so many seconds. Those that a collector keeps waiting, or that fail, are left."""
+
+    def run(task: Callable[[], object]) -> None:
+        with suppress(Exception):  # the SDK raises a bare one where metrics did not leave
+            task()
+
+    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + patience
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+
+
+def _traces(names: Sequence[str], resource: Any) -> Any:
+    from opentelemetry import trace  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    processors = [BatchSpanProcessor(_exporter(name, "traces")) for name in names]
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def _metrics(names: Sequence[str], resource: Any) -> Any:
+    from opentelemetry import metrics  # noqa: PLC0415
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
+
+    readers = [PeriodicExportingMetricReader(_exporter(name, "metrics")) for name in names]
+    provider = MeterProvider(resource=resource, metric_readers=readers, shutdown_on_exit=False)
+    metrics.set_meter_provider(provider)
+    return provider
+
+
+def _records(names: Sequence[str], resource: Any) -> Any:
+    from opentelemetry import _logs  # noqa: PLC0415
+    from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
+
+    processors = [BatchLogRecordProcessor(_exporter(name, "logs")) for name in names]
+    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_log_record_processor(processor)
+    _logs.set_logger_provider(provider)
+    # The platform collects text lines, too: those of INFO would say the same twice.
+    _log.setLevel(logging.WARNING)
+    return provider
 
 
 def _exporter(name: str, signal: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ingest import page
 from ingest.errors import IngestError
-from ingest.exporters import set_up
+from ingest.exporters import flush, set_up
 from ingest.settings import environment_of_process, read_settings
 from ingest.spans import joined, span
 from ingest.status import document, trouble
@@ -77,7 +77,7 @@ class Functions:
             with self._traced("sweep", "timer", invocation):
                 self._app.sweep_once()
         finally:
-            set_up(environment_of_process())()
+            flush()
 
     def status(self, invocation: Invocation) -> Answer:
         """Answer where every stream stands, as JSON."""

@@ -55,6 +55,16 @@ class ActivityContract(Fixtures):
             START + 45 * MINUTE,
         ]
 
+    def test_what_was_replaced_stays_so_when_its_blob_is_deleted(self, loader: Loader, warehouse: Warehouse) -> None:
+        """Else the strip would show a file that waits, and the sums of `status` would not add up."""
+        old = loader.arrives(of("deliveries", {}), 1, etag="old")
+        loader.load(loader.arrives(of("deliveries", {}), 1, etag="new"))
+        warehouse.mark_deleted(claimed(warehouse, SWEEP), [old.arrival.blob], LATER)
+        (cell,) = warehouse.cells(START)
+        assert (cell.arrived, cell.loaded, cell.superseded) == (2, 1, 1)
+        (facts,) = [each for each in warehouse.facts(LATER).streams if each.stream == loader.stream]
+        assert (facts.arrived, facts.loaded, facts.superseded) == (2, 1, 1)
+
     def test_blobs_of_no_stream_have_cells_too(self, warehouse: Warehouse) -> None:
         lease = claimed(warehouse, UNCLASSIFIED)
         warehouse.record(lease, [], [Oddity(factories.blob("odd.txt"), "odd")])

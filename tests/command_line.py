@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ingest import __main__ as command_line
 from ingest.catalogue import CATALOGUE
@@ -62,6 +63,9 @@ def run(
         with monkeypatch.context() as patched:
             for name, value in environment.items():
                 patched.setenv(name, value)
+            # They take their width from the environment when they are made.
+            patched.setattr(command_line, "_out", Console())
+            patched.setattr(command_line, "_err", Console(stderr=True))
             patched.setattr(sys, "argv", ["ingest", *words])
             capsys.readouterr()
             with pytest.raises(SystemExit) as ended:

@@ -50,6 +50,13 @@ class TestDuckDB(WarehouseContract):
             loader.load(loader.arrives(content))
         assert bench.rows("deliveries") == []
 
+    def test_column_chunks_without_a_readable_name_are_the_files_fault(self, loader: Loader) -> None:
+        """As trouble of the surroundings it would be tried for ever, and hold up all files behind it."""
+        content = of("deliveries", {})
+        chunk = content.rindex(b"\nsubject_id") + 1
+        with pytest.raises(FileUnreadable, match="what its footer says of its columns"):
+            loader.load(loader.arrives(content[:chunk] + b"\xff" + content[chunk + 1 :]))
+
 
 class TestDuckDBWithLargeTables(NewestContract):
     """The contract, as tables of millions of rows are searched: by what the process remembers of their keys."""

@@ -155,6 +155,7 @@ def test_nothing_at_all_is_an_answer(facts: Facts) -> None:
 # Complete through
 
 
+HOUR = timedelta(hours=1)
 LISTED = START + timedelta(seconds=90, milliseconds=700)
 WHOLE = replace(FACTS, pending=0, rejected=0, oldest_pending_at=None, incomplete_since=None)
 
@@ -210,6 +211,19 @@ def test_a_file_that_comes_during_the_listing_is_not_promised() -> None:
     clock = FakeClock()
     answer = document(report(Slow(), Checkpoint(Facts(START, (WHOLE,))), clock, DATASETS))  # type: ignore[arg-type]
     assert datetime.fromisoformat(answer["complete_through"]) < START
+
+
+def test_a_file_that_is_recorded_while_the_container_is_listed_holds_it_back() -> None:
+    """The listing finds it known already, and what was known before the listing does not have it."""
+
+    class Restless(Checkpoint):
+        def facts(self, now: Any) -> Facts:
+            arrivals = next(arrived)
+            return Facts(now, (replace(WHOLE, arrived=arrivals, pending=1, incomplete_since=START - HOUR * arrivals),))
+
+    arrived = iter(range(1, 9))
+    answer = document(report(MemoryLanding(), Restless(Facts(START, ())), FakeClock(), DATASETS))  # type: ignore[arg-type]
+    assert datetime.fromisoformat(answer["complete_through"]) == START - HOUR * (next(arrived) - 1)
 
 
 def test_the_workspace_is_complete_through_its_least_complete_stream() -> None:

@@ -378,10 +378,12 @@ def test_alerts_are_kept_and_logged_where_nobody_is_to_be_told(place: Place) -> 
     place.sweep()
     assert [(alert.kind, alert.severity) for alert in place.told(AlertOpened)] == [("files-rejected", "critical")]
     assert len(place.warehouse.alerts()) == 1
+    assert place.told(SweepFinished)[-1].open_alerts == ("files-rejected",)
     place.write(1)
     place.sweep()
     assert [alert.kind for alert in place.told(AlertClosed)] == ["files-rejected"]
     assert place.warehouse.alerts() == []
+    assert place.told(SweepFinished)[-1].open_alerts == ()
 
 
 def test_a_rejected_file_that_a_person_gives_up_is_forgotten(place: Place) -> None:

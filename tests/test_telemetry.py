@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ingest import outcomes, spans, telemetry
-from ingest.exporters import Plan, plan
+from ingest.exporters import Plan, plan, together
 from local import customerio
 from local.azurite import ROOT, Azurite
 from local.simulator import Misbehaviour, Simulator
@@ -364,6 +365,27 @@ def test_without_an_exporter_not_even_the_sdk_is_loaded(azurite: Azurite, contai
     assert done.stdout.strip() == "False", done.stderr
 
 
+NO_SETTINGS = """
+from pathlib import Path
+from types import SimpleNamespace
+from ingest.errors import SettingsError
+from ingest.functions import Functions
+try:
+    trace = SimpleNamespace(trace_parent="", trace_state="")
+    Functions(Path("nowhere")).sweep(SimpleNamespace(invocation_id="1", trace_context=trace))
+except SettingsError:
+    pass
+"""
+
+
+def test_a_wrong_setting_does_not_send_telemetry_where_none_was_wanted() -> None:
+    variables = {"TELEMETRY": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", NO_SETTINGS + LOADED], cwd=ROOT, env=variables, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_the_console_shows_it_on_standard_error(azurite: Azurite, container: str, tmp_path: Path) -> None:
     done = run(["ingest", "drain"], environment(azurite, container, tmp_path / "warehouse.duckdb", TELEMETRY="console"))
     assert done.returncode == 0
@@ -396,6 +418,28 @@ def test_a_collector_that_is_not_there_stops_nobody(azurite: Azurite, container:
     done = run(["ingest", "drain"], variables)
     assert done.returncode == 0, done.stderr
     assert query(path, "SELECT count(*) AS n FROM customerio.deliveries") == [{"n": 7}]
+
+
+def test_a_collector_that_never_answers_holds_nobody_up() -> None:
+    answer = threading.Event()
+    done: list[str] = []
+    together([lambda: done.append(f"late {answer.wait(60)}"), lambda: done.append("sent")], patience=0.2)
+    assert done == ["sent"]
+    answer.set()
+
+
+def test_what_the_sdk_raises_while_it_sends_is_nobodys_failure() -> None:
+    together([lambda: 1 // 0])
+
+
+def test_a_telemetry_setting_that_cannot_be_used_is_told_and_stops_nobody(
+    azurite: Azurite, container: str, tmp_path: Path
+) -> None:
+    variables = environment(azurite, container, tmp_path / "warehouse.duckdb")
+    done = run(["ingest", "drain"], variables | {"APPLICATIONINSIGHTS_CONNECTION_STRING": "hush, no connection string"})
+    assert done.returncode == 0, done.stderr
+    assert "TelemetryUnusable signal=traces error=ValueError" in done.stderr
+    assert "hush" not in done.stderr
 
 
 def test_azure_monitor_gets_the_same(azurite: Azurite, container: str, tmp_path: Path) -> None:

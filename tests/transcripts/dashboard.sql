@@ -27,7 +27,7 @@ FROM (
         COUNT_IF(loaded_at IS NOT NULL) AS loaded,
         COUNT_IF(status = 'pending') AS pending,
         COUNT_IF(status = 'rejected') AS rejected,
-        COUNT_IF(status = 'superseded') AS superseded,
+        COUNT_IF(status IN ('superseded', 'deleted') AND loaded_at IS NULL) AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
         MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
@@ -85,7 +85,7 @@ FROM (
         COUNT_IF(loaded_at IS NOT NULL) AS loaded,
         COUNT_IF(status = 'pending') AS pending,
         COUNT_IF(status = 'rejected') AS rejected,
-        COUNT_IF(status = 'superseded') AS superseded,
+        COUNT_IF(status IN ('superseded', 'deleted') AND loaded_at IS NULL) AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
         MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,
@@ -116,7 +116,7 @@ SELECT
     COUNT(loaded_at) AS loaded,
     COUNT_IF(late) AS late,
     COUNT_IF(status = 'rejected') AS rejected,
-    COUNT_IF(status = 'superseded') AS superseded
+    COUNT_IF(status IN ('superseded', 'deleted') AND loaded_at IS NULL) AS superseded
 FROM customerio.ingest_files
 WHERE arrived_at >= '<midnight>'::TIMESTAMP_NTZ
 GROUP BY 1, 2, 3

@@ -46,7 +46,7 @@ FROM (
         COUNT_IF(loaded_at IS NOT NULL) AS loaded,
         COUNT_IF(status = 'pending') AS pending,
         COUNT_IF(status = 'rejected') AS rejected,
-        COUNT_IF(status = 'superseded') AS superseded,
+        COUNT_IF(status IN ('superseded', 'deleted') AND loaded_at IS NULL) AS superseded,
         COUNT_IF(late) AS late,
         SUM(rows_applied) AS rows_applied,
         MIN(IFF(status = 'pending', arrived_at, NULL)) AS oldest_pending_at,

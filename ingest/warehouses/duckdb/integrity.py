@@ -65,7 +65,9 @@ def diagnose(
         if field is None:
             continue
         try:
-            nulls, misfits = _count(cursor, file.path, field, column)
+            # A column of the null type is not read when it is loaded, either: its pages may be anything.
+            empty = field.reading is Reading.EMPTY
+            nulls, misfits = (file.fit.rows, 0) if empty else _count(cursor, file.path, field, column)
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
             return ContractBroken(
                 f"column {column.name!r}: expected {column.kind}, found values of {field.physical} that do not fit.",
@@ -91,7 +93,16 @@ def diagnose(
                 "not fit.",
                 hint="Nothing of the file was loaded; its blob is kept.",
             )
-    if not keep_their_word(cursor, [file], dataset, verify=verify):
+    try:
+        kept = keep_their_word(cursor, [file], dataset, verify=verify)
+    except duckdb.Error as error:
+        if not is_about_the_data(error):
+            raise
+        return FileUnreadable(
+            f"what its footer says of its columns cannot be read ({type(error).__name__}): it is damaged.",
+            hint="Have it exported again; the blob is kept.",
+        )
+    if not kept:
         return FileUnreadable(
             "values lie outside the bounds that the file's own footer states: it is damaged behind its footer.",
             hint="Have it exported again; the blob is kept. If every file says so, its writer's statistics are wrong: "

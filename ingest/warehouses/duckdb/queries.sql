@@ -346,7 +346,7 @@ FROM (
         count(*) FILTER (loaded_at IS NOT NULL) AS loaded,
         count(*) FILTER (status = 'pending') AS pending,
         count(*) FILTER (status = 'rejected') AS rejected,
-        count(*) FILTER (status = 'superseded') AS superseded,
+        count(*) FILTER (status IN ('superseded', 'deleted') AND loaded_at IS NULL) AS superseded,
         count(*) FILTER (late) AS late,
         sum(rows_applied)::BIGINT AS rows_applied,
         min(arrived_at) FILTER (status = 'pending') AS oldest_pending_at,
@@ -366,7 +366,7 @@ SELECT
     count(loaded_at) AS loaded,
     count(*) FILTER (late) AS late,
     count(*) FILTER (status = 'rejected') AS rejected,
-    count(*) FILTER (status = 'superseded') AS superseded
+    count(*) FILTER (status IN ('superseded', 'deleted') AND loaded_at IS NULL) AS superseded
 FROM {schema}.ingest_files
 WHERE arrived_at >= $since
 GROUP BY ALL
