@@ -36,10 +36,11 @@ for suite in (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what talks to the stand-in for Snowflake: `-m snowflake`, or `-m "not snowflake"` for the rest."""
+    """Mark what talks to the stand-in for Snowflake or needs a browser: `-m snowflake`, `-m "not browser"`."""
     for item in items:
-        if "stand_in" in getattr(item, "fixturenames", ()):
-            item.add_marker("snowflake")
+        for fixture, mark in (("stand_in", "snowflake"), ("browser", "browser")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
