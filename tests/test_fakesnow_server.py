@@ -307,7 +307,7 @@ def test_a_statement_that_waits_can_be_cancelled(tables: Any, connect: Any) -> N
     tables.execute("BEGIN")
     tables.execute("UPDATE checkpoint SET sequence = 7")
     with pytest.raises(ProgrammingError) as failed:
-        connect().execute("UPDATE checkpoint SET sequence = 8", timeout=0.2)
+        connect().execute("UPDATE checkpoint SET sequence = 8", timeout=1)
     assert failed.value.errno == 604
     tables.execute("COMMIT")
 
