@@ -84,7 +84,7 @@ class Server:
 def server(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     transcript = tmp_path_factory.mktemp("fakesnow") / "transcript.jsonl"
     words = [PYTHON, ROOT / "tests" / "fakesnow_server" / "server.py", "--port", "0", "--transcript", transcript]
-    words += ["--azurite", azurite.connection_string, "--idle-transaction", "1", "--detached-transaction", "0.1"]
+    words += ["--azurite", azurite.connection_string, "--idle-transaction", "4", "--detached-transaction", "0.1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = process.stdout.readline()
