@@ -99,7 +99,7 @@ def count_outcome(outcome: Outcome) -> None:
             _bytes.add(outcome.size, about)
             _duration.record(outcome.seconds, about)
             for wait in outcome.waits:
-                _delay.record(wait, about)
+                _delay.record(max(0.0, wait), about)  # clocks may differ
         case FileRejected():
             _rejected.add(1, about)
         case BlobsDeleted():
