@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ from tests.factories import START, TERM
 from tests.loading_contract import NewestContract
 from tests.warehouse_bench import Loader, claimed, of
 from tests.warehouse_contract import WarehouseContract
+
+BIRTHS = [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), *[START.replace(tzinfo=None)] * 4] + [
+    START.replace(tzinfo=None) - timedelta(days=days, microseconds=days) for days in range(20)
+]
+"""Instants at which rows are born: two as far away as can be, many the same."""
 
 
 @pytest.fixture
@@ -79,6 +85,26 @@ class TestDuckDBWithLargeTables(NewestContract):
         loader.load(loader.arrives(of("deliveries", {"delivery_id": "other's", "seq_num": 2}), 5))
         found = [(row["delivery_id"], row["seq_num"]) for row in bench.rows("deliveries", "delivery_id")]
         assert found == [("1", 1), ("2", 1), ("3", 1), ("other's", 2)]
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_rows_are_found_whenever_they_were_born(self, loader: Loader, bench: Bench, seed: int) -> None:
+        """Let files bring keys again, with the instant of birth they had or with another one."""
+        chance = random.Random(seed)
+        newest: dict[str, tuple[int, datetime]] = {}
+        for sequence in range(1, 13):
+            keys = chance.sample(range(60), 25)
+            rows = []
+            for position, key in enumerate(f"d{number}" for number in keys):
+                seq_num = chance.choice([sequence, sequence - 3]) * 100 + position
+                moved = key not in newest or chance.random() < 0.2
+                born = chance.choice(BIRTHS) if moved else newest[key][1]
+                rows.append({"delivery_id": key, "seq_num": seq_num, "created_at": born})
+                if key not in newest or seq_num >= newest[key][0]:
+                    newest[key] = seq_num, born
+            loader.load(loader.arrives(of("deliveries", *rows), sequence))
+        found = {row["delivery_id"]: (row["seq_num"], row["created_at"]) for row in bench.rows("deliveries")}
+        assert found == newest
+        assert len(bench.rows("deliveries")) == len(newest)
 
 
 # The surroundings' faults are no file's

@@ -70,9 +70,13 @@ def _stage(cursor: duckdb.DuckDBPyConnection, batch: Batch) -> None:
 def _merge(cursor: duckdb.DuckDBPyConnection, batch: Batch, known: BloomFilter | None) -> list[RowCount]:
     table, dataset, files = batch.table, batch.dataset, batch.files
     _find_beaten_in_batch(cursor, dataset)
-    find_stored(cursor, table, dataset, known)
+    stretches = find_stored(cursor, table, dataset, known)
     with handing_down(cursor):
-        cursor.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT row_id FROM batch_stored WHERE incoming_wins)")
+        for stretch in stretches:
+            cursor.execute(
+                f"DELETE FROM {table} WHERE {stretch.condition} AND "
+                f"rowid IN (SELECT row_id FROM batch_stored WHERE incoming_wins AND stretch = {stretch.number})"
+            )
     cursor.execute(
         "INSERT INTO batch_beaten SELECT _ingest_file, _ingest_row FROM batch_stored WHERE NOT incoming_wins"
     )
