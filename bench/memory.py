@@ -8,13 +8,14 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from bench import bulk, container, ours
+from bench import bulk, container, data, ours
 from bench.results import Line
 from bench.stage import Stage, remove
 
 BOUND_MB = 600.0
 MEGABYTES = 2_000
 TINY = 5_000
+MANY_ROWS = 20_000_000
 
 
 def measure(stage: Stage) -> list[Line]:
@@ -23,10 +24,13 @@ def measure(stage: Stage) -> list[Line]:
     one = bulk.content(stage.data / f"content-{megabytes}-one", megabytes, one_group=True)
     many = bulk.content(stage.data / f"content-{megabytes}-many", megabytes, one_group=False)
     tiny = bulk.tiny(stage.data / f"tiny-{files}", files)
+    rows = stage.sized(MANY_ROWS)
+    waiting = data.history(rows, files, stage.data / f"history-{rows}-{files}")
     return [
         *_drain(stage, "content-one", f"a file of {_size(one)}, one row group", [one], "delivery_content"),
         *_drain(stage, "content-many", f"a file of {_size(many)}, groups of 10,000 rows", [many], "delivery_content"),
         *_drain(stage, "tiny", f"{files:,} files of 20 rows", tiny, "deliveries"),
+        *_drain(stage, "waiting", f"{files:,} files of {rows // files:,} rows", waiting, "deliveries"),
     ]
 
 

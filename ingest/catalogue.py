@@ -29,7 +29,7 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("WAREHOUSE", "`duckdb` or `snowflake`", "duckdb"),
     Setting("WAREHOUSE_SCHEMA", "the schema of all tables", "customerio"),
     Setting("DUCKDB_PATH", "the database file; in Azure it has to lie on a mounted share", "warehouse.duckdb"),
-    Setting("DUCKDB_MEMORY_LIMIT", "how much DuckDB itself may take", "256MB"),
+    Setting("DUCKDB_MEMORY_LIMIT", "how much DuckDB itself may take", "224MB"),
     Setting("SNOWFLAKE_ACCOUNT", "the account's identifier", "myorg-account1"),
     Setting(
         "SNOWFLAKE_HOST",

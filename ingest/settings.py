@@ -78,7 +78,7 @@ class Settings(BaseModel):
         "customerio"
     )
     duckdb_path: Annotated[Path, Field(alias="DUCKDB_PATH")] = Path("warehouse.duckdb")
-    duckdb_memory_limit: Annotated[str, Field(alias="DUCKDB_MEMORY_LIMIT", pattern=r"^[1-9][0-9]*(MB|GB)$")] = "256MB"
+    duckdb_memory_limit: Annotated[str, Field(alias="DUCKDB_MEMORY_LIMIT", pattern=r"^[1-9][0-9]*(MB|GB)$")] = "224MB"
     snowflake_account: Annotated[str | None, Field(alias="SNOWFLAKE_ACCOUNT", pattern=r"^[A-Za-z0-9_.-]+$")] = None
     snowflake_host: Annotated[str | None, Field(alias="SNOWFLAKE_HOST", pattern=r"^https?://[^\s/]+$")] = None
     snowflake_user: Annotated[str | None, Field(alias="SNOWFLAKE_USER", pattern=r"^\S+$")] = None

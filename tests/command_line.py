@@ -44,7 +44,7 @@ def exporter(azurite: Azurite, container: str) -> Iterator[customerio.Exporter]:
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "warehouse.duckdb"
-    database_file(tmp_path / "warehouse.duckdb", memory_limit="256MB").close()
+    database_file(tmp_path / "warehouse.duckdb", memory_limit="224MB").close()
 
 
 @pytest.fixture

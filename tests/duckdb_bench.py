@@ -14,7 +14,7 @@ from ingest.warehouses.duckdb import DuckDBWarehouse
 from ingest.warehouses.duckdb import warehouse as adapter
 from ingest.warehouses.duckdb.file import database_file
 
-MEMORY = "256MB"
+MEMORY = "224MB"
 
 
 class DuckDBBench:

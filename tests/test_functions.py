@@ -40,7 +40,7 @@ def host(
     }
     with open_host(ROOT, settings, kind=request.param, pause=lambda seconds: None) as opened:
         yield opened
-    database_file(path, memory_limit="256MB").close()
+    database_file(path, memory_limit="224MB").close()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def exporter(azurite: Azurite, container: str) -> Iterator[customerio.Exporter]:
 
 def released(path: Path) -> Path:
     """Let go of the database file, so that it can be looked at."""
-    database_file(path, memory_limit="256MB").close()
+    database_file(path, memory_limit="224MB").close()
     return path
 
 

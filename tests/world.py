@@ -22,7 +22,7 @@ from tests import factories
 from tests.factories import FakeClock
 from tests.memory_landing import MemoryLanding
 
-MEMORY = "256MB"
+MEMORY = "224MB"
 DELIVERIES = factories.stream("deliveries")
 
 

@@ -40,7 +40,7 @@ class DuckDBWarehouse(Activity):
     """The tables and the checkpoint in one DuckDB file."""
 
     def __init__(
-        self, path: Path, schema: str, *, patience: float, memory_limit: str = "256MB", verify: bool = True
+        self, path: Path, schema: str, *, patience: float, memory_limit: str = "224MB", verify: bool = True
     ) -> None:
         super().__init__(path, schema, patience=patience, memory_limit=memory_limit)
         self._verify = verify
