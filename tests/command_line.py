@@ -13,6 +13,7 @@ from rich.console import Console
 from ingest import __main__ as command_line
 from ingest.catalogue import CATALOGUE
 from ingest.warehouses.duckdb.file import database_file
+from tests.world import MEMORY
 from local import customerio
 from local.azurite import Azurite
 
@@ -44,7 +45,7 @@ def exporter(azurite: Azurite, container: str) -> Iterator[customerio.Exporter]:
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "warehouse.duckdb"
-    database_file(tmp_path / "warehouse.duckdb", memory_limit="224MB").close()
+    database_file(tmp_path / "warehouse.duckdb", memory_limit=MEMORY).close()
 
 
 @pytest.fixture

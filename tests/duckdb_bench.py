@@ -13,8 +13,7 @@ from ingest.arrivals import Lease
 from ingest.warehouses.duckdb import DuckDBWarehouse
 from ingest.warehouses.duckdb import warehouse as adapter
 from ingest.warehouses.duckdb.file import database_file
-
-MEMORY = "224MB"
+from tests.world import MEMORY
 
 
 class DuckDBBench:

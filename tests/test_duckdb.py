@@ -27,11 +27,12 @@ from ingest.warehouses.duckdb.file import database_file
 from ingest.warehouses.owners import owner_of_this_process
 from local.azurite import ROOT
 from tests import factories
-from tests.duckdb_bench import MEMORY, DuckDBBench
+from tests.duckdb_bench import DuckDBBench
 from tests.factories import START, TERM
 from tests.loading_contract import NewestContract
 from tests.warehouse_bench import Loader, claimed, of
 from tests.warehouse_contract import WarehouseContract
+from tests.world import MEMORY
 
 BIRTHS = [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), *[START.replace(tzinfo=None)] * 4] + [
     START.replace(tzinfo=None) - timedelta(days=days, microseconds=days) for days in range(20)

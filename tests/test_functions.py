@@ -20,6 +20,7 @@ from local.azurite import ROOT, Azurite
 from local.host import Host, open_host
 from local.simulator import ExportFile, Misbehaviour, Simulator
 from tests import factories
+from tests.world import MEMORY
 from tests.verdict import assert_checkpoint_equals, assert_tables_equal, query
 
 ENGINES = ["direct", *(["runtime"] if importlib.util.find_spec("azure_functions_runtime") else [])]
@@ -40,7 +41,7 @@ def host(
     }
     with open_host(ROOT, settings, kind=request.param, pause=lambda seconds: None) as opened:
         yield opened
-    database_file(path, memory_limit="224MB").close()
+    database_file(path, memory_limit=MEMORY).close()
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def exporter(azurite: Azurite, container: str) -> Iterator[customerio.Exporter]:
 
 def released(path: Path) -> Path:
     """Let go of the database file, so that it can be looked at."""
-    database_file(path, memory_limit="224MB").close()
+    database_file(path, memory_limit=MEMORY).close()
     return path
 
 

@@ -16,13 +16,14 @@ from ingest.outcomes import (
     Outcome,
     Tally,
 )
+from ingest.settings import Settings
 from ingest.warehouses.duckdb import DuckDBWarehouse
 from ingest.warehouses.duckdb.file import database_file
 from tests import factories
 from tests.factories import FakeClock
 from tests.memory_landing import MemoryLanding
 
-MEMORY = "224MB"
+MEMORY = str(Settings.model_fields["duckdb_memory_limit"].default)
 DELIVERIES = factories.stream("deliveries")
 
 

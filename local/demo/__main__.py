@@ -111,9 +111,10 @@ def play(console: Console, stage: Stage, simulator: Simulator, days: float, seed
             console.print(f"[red]{answer.status}: {document}[/]")
             return False
         screen.show_status(console, document)
-    app = build(read_settings(stage.settings))
+    settings = read_settings(stage.settings)
+    app = build(settings)
     heading(console, "4  Every table against what it must hold")
-    database_file(stage.database, memory_limit="224MB").close()
+    database_file(stage.database, memory_limit=settings.duckdb_memory_limit).close()
     with duckdb.connect(str(stage.database), read_only=True) as connection:
         schema = stage.settings["WAREHOUSE_SCHEMA"]
         verdicts = verdict.judge_tables(connection, schema, simulator.truth())
@@ -123,7 +124,7 @@ def play(console: Console, stage: Stage, simulator: Simulator, days: float, seed
         rejected = count_rejected(connection, schema)
     screen.show_rejected(console, app.warehouse.rejected(REASONS_SHOWN), of=rejected)
     heading(console, "6  Three questions of a retention team")
-    database_file(stage.database, memory_limit="224MB").close()
+    database_file(stage.database, memory_limit=settings.duckdb_memory_limit).close()
     with duckdb.connect(str(stage.database), read_only=True) as connection:
         questions.ask(connection, console, schema)
     heading(console, "7  Look at it yourself")

@@ -48,7 +48,7 @@ class Checkpoint:
     `patience` is how long, in seconds, a call waits for the file while another process holds it.
     """
 
-    def __init__(self, path: Path, schema: str, *, patience: float, memory_limit: str = "224MB") -> None:
+    def __init__(self, path: Path, schema: str, *, patience: float, memory_limit: str) -> None:
         self._file = database_file(path, memory_limit=memory_limit)
         self._path = path.resolve()
         self._schema = f"{ALIAS}.{quoted(schema)}"

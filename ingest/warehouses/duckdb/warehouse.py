@@ -39,9 +39,7 @@ SMALL_BATCH = 0.1
 class DuckDBWarehouse(Activity):
     """The tables and the checkpoint in one DuckDB file."""
 
-    def __init__(
-        self, path: Path, schema: str, *, patience: float, memory_limit: str = "224MB", verify: bool = True
-    ) -> None:
+    def __init__(self, path: Path, schema: str, *, patience: float, memory_limit: str, verify: bool = True) -> None:
         super().__init__(path, schema, patience=patience, memory_limit=memory_limit)
         self._verify = verify
         self._memory_limit = memory_limit
